@@ -1,0 +1,105 @@
+//! Who is calling, once that has been verified.
+//!
+//! A `Principal` is only made by code that has checked a credential; holding one is the proof. Callers ask its methods
+//! and do not look at how the credential was shaped.
+
+use crate::clock::Timestamp;
+use crate::id::{ServiceAppId, SessionId, TokenId, UserId, WorkspaceId};
+use crate::name::{ServiceName, Slug};
+use crate::revision::Revision;
+use crate::role::WorkspaceRole;
+
+/// The credential that was verified. Each variant has only what its method of authentication knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user's access token (JWT).
+    AccessToken {
+        /// Its `jti`.
+        token: TokenId,
+        /// Its `sid`.
+        session: SessionId,
+        /// Its `exp`.
+        expires_at: Timestamp,
+    },
+    /// A service app's key.
+    ServiceKey {
+        /// The app it belongs to.
+        app: ServiceAppId,
+    },
+}
+
+/// A signed-in user, acting in one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Who.
+    pub id: UserId,
+    /// The e-mail address at the time the token was minted.
+    pub email: String,
+    /// The name at the time the token was minted.
+    pub name: String,
+    /// The workspace that the token is limited to.
+    pub workspace: WorkspaceId,
+    /// That workspace's slug.
+    pub workspace_slug: Slug,
+    /// The role when the token was minted. Decisions use the live role of the replica, never this one.
+    pub role_at_mint: WorkspaceRole,
+    /// The revision at which the token was minted: an older replica must not judge it.
+    pub minted_at: Option<Revision>,
+    /// The access token.
+    pub credential: Credential,
+}
+
+/// A calling service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The app whose key was shown.
+    pub app: ServiceAppId,
+    /// The app's scope.
+    pub name: ServiceName,
+}
+
+/// The verified caller of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Principal {
+    user: Option<User>,
+    service: Option<Service>,
+}
+
+impl Principal {
+    /// The caller whose credentials were verified: at most one of each kind. Nobody at all is the anonymous caller.
+    pub fn verified(user: Option<User>, service: Option<Service>) -> Self {
+        Self { user, service }
+    }
+
+    /// The user, if a user's token was verified.
+    pub fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
+    /// The service, if a service key was verified.
+    pub fn service(&self) -> Option<&Service> {
+        self.service.as_ref()
+    }
+
+    /// Whether no credential was verified.
+    pub fn is_anonymous(&self) -> bool {
+        self.user.is_none() && self.service.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_anonymous() {
+        assert!(Principal::default().is_anonymous());
+        let service = Service {
+            app: uuid::Uuid::nil().into(),
+            name: "docs".parse().expect("name"),
+        };
+        let principal = Principal::verified(None, Some(service));
+        assert!(!principal.is_anonymous());
+        assert!(principal.user().is_none());
+    }
+}

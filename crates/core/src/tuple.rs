@@ -1,0 +1,231 @@
+//! Relation tuples, `object#relation@subject`, as Zanzibar writes them (Zanzibar, §2.1).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Something that has relations: `type:id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    kind: String,
+    id: String,
+}
+
+/// Who stands in a relation to an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// One object: `user:7`.
+    Object(Object),
+    /// Everyone in a relation to an object: `group:3#member`.
+    Userset(Object, String),
+    /// Every object of a type: `user:*`.
+    Wildcard(String),
+}
+
+/// One relation tuple.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tuple {
+    object: Object,
+    relation: String,
+    subject: Subject,
+}
+
+/// A text or a part that no tuple can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTuple {
+    /// The text does not have the form `object#relation@subject`.
+    #[error("`{0}` is not a relation tuple: `type:id#relation@type:id` is expected")]
+    Shape(String),
+    /// The text does not have the form `type:id`.
+    #[error("`{0}` is not an object: `type:id` is expected")]
+    Object(String),
+    /// A type or relation has a character that its place does not allow.
+    #[error(
+        "`{0}` is not a type or relation name: 1 to 64 characters from `a-z A-Z 0-9 _ -`, the first a letter"
+    )]
+    Name(String),
+    /// An id is empty, too long, or has a character that would make a tuple ambiguous.
+    #[error(
+        "`{0}` is not an object id: 1 to 256 bytes without white space, control characters, `#`, `:` or `*`"
+    )]
+    Id(String),
+}
+
+impl Object {
+    /// An object from its two parts.
+    pub fn new(kind: &str, id: &str) -> Result<Self, InvalidTuple> {
+        check_name(kind)?;
+        check_id(id)?;
+        Ok(Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+        })
+    }
+
+    /// The object's type.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The object's id within its type.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Tuple {
+    /// A tuple from its three parts.
+    pub fn new(object: Object, relation: &str, subject: Subject) -> Result<Self, InvalidTuple> {
+        check_name(relation)?;
+        if let Subject::Userset(_, name) | Subject::Wildcard(name) = &subject {
+            check_name(name)?;
+        }
+        Ok(Self {
+            object,
+            relation: relation.to_owned(),
+            subject,
+        })
+    }
+
+    /// What the tuple is about.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// How subject and object are related.
+    pub fn relation(&self) -> &str {
+        &self.relation
+    }
+
+    /// Who is related to the object.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+impl FromStr for Object {
+    type Err = InvalidTuple;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTuple> {
+        let (kind, id) = text
+            .split_once(':')
+            .ok_or_else(|| InvalidTuple::Object(clip(text)))?;
+        Self::new(kind, id)
+    }
+}
+
+impl FromStr for Subject {
+    type Err = InvalidTuple;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTuple> {
+        if let Some(kind) = text.strip_suffix(":*") {
+            check_name(kind)?;
+            return Ok(Self::Wildcard(kind.to_owned()));
+        }
+        match text.split_once('#') {
+            None => text.parse().map(Self::Object),
+            Some((object, relation)) => {
+                check_name(relation)?;
+                Ok(Self::Userset(object.parse()?, relation.to_owned()))
+            }
+        }
+    }
+}
+
+impl FromStr for Tuple {
+    type Err = InvalidTuple;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTuple> {
+        let shape = || InvalidTuple::Shape(clip(text));
+        let (object, rest) = text.split_once('#').ok_or_else(shape)?;
+        let (relation, subject) = rest.split_once('@').ok_or_else(shape)?;
+        Self::new(object.parse()?, relation, subject.parse()?)
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.id)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(object) => object.fmt(f),
+            Self::Userset(object, relation) => write!(f, "{object}#{relation}"),
+            Self::Wildcard(kind) => write!(f, "{kind}:*"),
+        }
+    }
+}
+
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}@{}", self.object, self.relation, self.subject)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), InvalidTuple> {
+    let valid = (1..=64).contains(&name.len())
+        && name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if valid {
+        Ok(())
+    } else {
+        Err(InvalidTuple::Name(clip(name)))
+    }
+}
+
+fn check_id(id: &str) -> Result<(), InvalidTuple> {
+    let valid = (1..=256).contains(&id.len())
+        && !id
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '#' | ':' | '*'));
+    if valid {
+        Ok(())
+    } else {
+        Err(InvalidTuple::Id(clip(id)))
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_subject_survives_a_round_trip() {
+        for text in [
+            "document:1#viewer@user:7",
+            "document:1#viewer@group:eng#member",
+            "document:1#viewer@user:*",
+            "resource:docs/document/1#workspace@workspace:w",
+            "document:1#owner@user:bob@example.com",
+        ] {
+            assert_eq!(text.parse::<Tuple>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ambiguous_texts_are_refused() {
+        for bad in [
+            "",
+            "document:1",
+            "document:1#viewer",
+            "document#viewer@user:7",
+            "document:#viewer@user:7",
+            "document:1#viewer@user",
+            "document:1#viewer@user:a:b",
+            "document:1#viewer@user:7#",
+            "document:1#vie wer@user:7",
+            "document:*#viewer@user:7",
+            "document:1#viewer@user:a b",
+        ] {
+            assert!(bad.parse::<Tuple>().is_err(), "`{bad}` must be refused");
+        }
+    }
+}
