@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Verifying what callers show: access, refresh and admin tokens (JWT, RFC 7519), service keys and edge keys, and the
+//! signatures on what the control plane feeds to edges.
+//!
+//! This crate cannot sign a token. It reads no clock, holds no state and opens no socket; revocation is looked up by
+//! whoever calls it.
+
+pub mod claims;
+mod compact;
+pub mod edge_key;
+pub mod error;
+pub mod feed_key;
+pub mod hash;
+mod json;
+pub mod jwk;
+pub mod key_set;
+mod roca;
+pub mod service_key;
+#[cfg(test)]
+mod testing;
+pub mod verify;
+
+pub use claims::{AccessClaims, AdminClaims, Audience, RefreshClaims, TokenKind};
+pub use edge_key::{EdgeSecret, HashedEdgeKey, InvalidEdgeKey, PlainEdgeKey};
+pub use error::TokenError;
+pub use feed_key::{BadSignature, FeedVerifyKey};
+pub use hash::sha256;
+pub use jwk::{InvalidJwk, PublicJwk};
+pub use key_set::{InvalidKeySet, KeySet};
+pub use service_key::{HashedServiceKey, InvalidServiceKey, PlainServiceKey};
+pub use verify::{Verified, VerifiedAccess, VerifiedAdmin, VerifiedRefresh, Verifier};

@@ -1,0 +1,244 @@
+//! From a text that a client sent to claims that hold: the only way to make a `Verified`.
+//!
+//! The signature is checked by `jsonwebtoken`; what it leaves open (critical headers, repeated members, types,
+//! required claims, size, time as an argument) is closed here. Revocation is not judged here.
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use sentinel_core::clock::is_expired;
+use sentinel_core::id::{SessionId, TokenId, UserId};
+use sentinel_core::principal::User;
+use sentinel_core::{Credential, Timestamp};
+
+use crate::claims::{AccessClaims, AdminClaims, Claims, RefreshClaims, TokenKind, moment};
+use crate::compact::Compact;
+use crate::error::{Part, TokenError};
+use crate::json::unambiguous_object;
+use crate::key_set::KeySet;
+
+/// The longest token that is looked at.
+pub const MAX_TOKEN_BYTES: usize = 8192;
+
+/// The brand of the audiences, unless another one is set.
+pub const DEFAULT_BRAND: &str = "sentinel";
+
+/// Claims whose token was verified: signature, issuer, audience, kind and time. Whether the token, its session or its
+/// user was revoked is for the caller to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified<C> {
+    claims: C,
+}
+
+/// A verified access token.
+pub type VerifiedAccess = Verified<AccessClaims>;
+/// A verified refresh token.
+pub type VerifiedRefresh = Verified<RefreshClaims>;
+/// A verified admin token.
+pub type VerifiedAdmin = Verified<AdminClaims>;
+
+/// Verifies tokens of one issuer.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    issuer: String,
+    brand: String,
+    leeway: Duration,
+}
+
+impl Verifier {
+    /// A verifier of the tokens of `issuer` (the control plane's public URL, exactly), without leeway, with the
+    /// audiences `sentinel:…`.
+    pub fn new(issuer: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            brand: DEFAULT_BRAND.to_owned(),
+            leeway: Duration::ZERO,
+        }
+    }
+
+    /// The same with the audiences of another brand: `<brand>:access` and so on.
+    #[must_use]
+    pub fn with_brand(mut self, brand: impl Into<String>) -> Self {
+        self.brand = brand.into();
+        self
+    }
+
+    /// The same, but forgiving clocks that differ by this much (at most 30 s).
+    #[must_use]
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway.min(Duration::from_secs(30));
+        self
+    }
+
+    /// Verifies an access token.
+    pub fn verify_access(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedAccess, TokenError> {
+        self.verify(token, keys, now)
+    }
+
+    /// Verifies a refresh token.
+    pub fn verify_refresh(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedRefresh, TokenError> {
+        self.verify(token, keys, now)
+    }
+
+    /// Verifies an admin token.
+    pub fn verify_admin(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedAdmin, TokenError> {
+        self.verify(token, keys, now)
+    }
+
+    fn verify<C: Claims>(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Verified<C>, TokenError> {
+        let compact = Compact::parse(token)?;
+        check_typ(C::KIND, compact.header.typ.as_deref())?;
+        check_signature(&compact, keys)?;
+        let claims: C = read_claims(&compact.payload)?;
+        self.check_claims(&claims, now)?;
+        Ok(Verified { claims })
+    }
+
+    fn check_claims<C: Claims>(&self, claims: &C, now: Timestamp) -> Result<(), TokenError> {
+        let standard = claims.standard();
+        if standard.iss != self.issuer {
+            return Err(TokenError::WrongIssuer);
+        }
+        if !standard.aud.contains(&C::KIND.audience(&self.brand)) {
+            return Err(TokenError::WrongAudience);
+        }
+        if standard.r#type != C::KIND.claim() {
+            return Err(TokenError::WrongKind);
+        }
+        if standard.iat > standard.exp {
+            return Err(TokenError::InvalidClaim);
+        }
+        // Times in claims end with the year 9999, so adding and subtracting half a minute stays in range.
+        if is_expired(moment(standard.exp) + self.leeway, now) {
+            return Err(TokenError::Expired);
+        }
+        if standard.nbf.is_some_and(|nbf| moment(nbf) - self.leeway > now) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+/// `typ` (RFC 7519 §5.1, RFC 9068 §2.1).
+fn check_typ(kind: TokenKind, typ: Option<&str>) -> Result<(), TokenError> {
+    match (kind, typ) {
+        (_, Some("JWT")) | (TokenKind::Access, Some("at+jwt")) => Ok(()),
+        _ => Err(TokenError::WrongTyp),
+    }
+}
+
+fn check_signature(compact: &Compact<'_>, keys: &KeySet) -> Result<(), TokenError> {
+    let kid = compact.header.kid.as_deref().ok_or(TokenError::UnknownKey)?;
+    let key = keys.get(kid).ok_or(TokenError::UnknownKey)?;
+    // The algorithm is the key's. What the token says about it may only agree (RFC 8725 §3.1).
+    if compact.header.alg != key.algorithm() {
+        return Err(TokenError::WrongAlgorithm);
+    }
+    match jsonwebtoken::crypto::verify(
+        compact.signature,
+        compact.message,
+        key.decoding_key(),
+        Algorithm::RS256,
+    ) {
+        Ok(true) => Ok(()),
+        _ => Err(TokenError::BadSignature),
+    }
+}
+
+fn read_claims<C: Claims>(payload: &[u8]) -> Result<C, TokenError> {
+    let names = unambiguous_object(payload).map_err(|error| error.of(Part::Payload))?;
+    if let Some(missing) = C::REQUIRED.iter().find(|name| !names.contains(**name)) {
+        return Err(TokenError::MissingClaim(missing));
+    }
+    serde_json::from_slice(payload).map_err(|_| TokenError::InvalidClaim)
+}
+
+impl<C> Verified<C> {
+    /// The claims.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// The claims, owned.
+    pub fn into_claims(self) -> C {
+        self.claims
+    }
+}
+
+macro_rules! verified {
+    ($($claims:ident.$session:ident),+) => {$(
+        impl Verified<$claims> {
+            /// The token's id.
+            pub fn token(&self) -> TokenId {
+                self.claims.jti
+            }
+
+            /// The session that the token belongs to.
+            pub fn session(&self) -> SessionId {
+                self.claims.$session
+            }
+
+            /// The user that the token was issued to.
+            pub fn user_id(&self) -> UserId {
+                self.claims.sub
+            }
+
+            /// When the token ends.
+            pub fn expires_at(&self) -> Timestamp {
+                moment(self.claims.exp)
+            }
+        }
+    )+};
+}
+
+verified!(AccessClaims.sid, RefreshClaims.fid, AdminClaims.sid);
+
+impl VerifiedAccess {
+    /// The user as a principal.
+    pub fn user(&self) -> User {
+        let claims = &self.claims;
+        User {
+            id: claims.sub,
+            email: claims.email.clone(),
+            name: claims.name.clone(),
+            workspace: claims.wid,
+            workspace_slug: claims.wslug.clone(),
+            role_at_mint: claims.wrole,
+            minted_at: claims.rev,
+            credential: Credential::AccessToken {
+                token: claims.jti,
+                session: claims.sid,
+                expires_at: self.expires_at(),
+            },
+        }
+    }
+}
+
+impl From<VerifiedAccess> for User {
+    fn from(verified: VerifiedAccess) -> Self {
+        verified.user()
+    }
+}
+
+#[cfg(test)]
+mod tests;
