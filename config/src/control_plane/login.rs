@@ -1,0 +1,166 @@
+//! Who may log in, and how.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use secrecy::SecretString;
+
+use super::PLAINTEXT;
+use crate::environment::upper;
+use crate::section::{Place, Reader, Section, Setting, section};
+use crate::value::{HttpUrl, NAME_RULE, is_name, words};
+
+section! {
+    /// Who may log in, and how.
+    check check;
+    pub struct Login {
+        /// The identity providers that people log in with. Without any nobody can log in.
+        pub providers: Vec<Provider> = "[]",
+        /// E-mail addresses of people who become administrators when they log in with an address that the provider
+        /// vouches for.
+        pub admin_emails: Vec<AdminEmail> = "[]",
+        /// The address of the admin panel, where an administrator's login ends.
+        ///
+        /// Default: `/admin` under `public_url`.
+        pub(crate) admin_url: Option<HttpUrl>,
+        /// Answer `GET /auth/workspaces?code=`, which older clients use. Newer ones send the code by POST together
+        /// with the PKCE verifier, which proves more.
+        pub allow_workspaces_by_get: bool = "true",
+    }
+}
+
+section! {
+    /// An identity provider.
+    check check_provider;
+    pub struct Provider {
+        /// The name in addresses (`/auth/login/<name>`) and in linked accounts: 1 to 63 characters from `a-z 0-9 _ -`,
+        /// the first a letter. It must never change, since accounts are keyed by it.
+        pub name: String,
+        /// The protocol.
+        pub kind: ProviderKind = "oidc",
+        /// The issuer. Its discovery document is at `/.well-known/openid-configuration` below it.
+        pub issuer: HttpUrl,
+        /// The client id that the provider gave to this control plane.
+        pub client_id: String,
+        /// The client secret that the provider gave to this control plane. Left out for a public client, which proves
+        /// itself by PKCE alone.
+        pub client_secret: Option<SecretString>,
+        /// The scopes to ask for; `openid` is one of them.
+        pub scopes: Vec<String> = r#"["openid", "email", "profile"]"#,
+        /// Link a login to an existing account with the same e-mail address, if the provider says that the address is
+        /// verified. Only for providers that really verify: whoever controls one controls the accounts.
+        pub link_by_verified_email: bool = "false",
+    }
+}
+
+words! {
+    /// The protocol of an identity provider.
+    pub enum ProviderKind {
+        /// OpenID Connect with discovery.
+        Oidc = "oidc",
+    }
+}
+
+/// An administrator's e-mail address, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminEmail(String);
+
+impl AdminEmail {
+    /// The address, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for AdminEmail {
+    fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = String::read(place, reader)?;
+        let is_address = text
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+            && !text.contains(char::is_whitespace);
+        if !is_address {
+            reader.problem(
+                place,
+                "this is not an e-mail address: one such as `admin@example.com` is expected",
+            );
+            return None;
+        }
+        Some(Self(text.to_lowercase()))
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "email" })
+    }
+}
+
+impl Login {
+    /// Whether an address belongs to an administrator. Upper and lower case are the same.
+    pub fn is_admin_email(&self, email: &str) -> bool {
+        let email = email.to_lowercase();
+        self.admin_emails.iter().any(|admin| admin.0 == email)
+    }
+
+    /// The address of the admin panel, if it is not the one below `public_url`.
+    pub fn admin_url(&self) -> Option<&HttpUrl> {
+        self.admin_url.as_ref()
+    }
+
+    /// Addresses that carry credentials are encrypted or on this machine.
+    pub(super) fn check_addresses(
+        &self,
+        danger_plaintext: bool,
+        root: &Section<'_>,
+        reader: &mut Reader<'_>,
+    ) {
+        if danger_plaintext {
+            return;
+        }
+        let is_clear = |url: &HttpUrl| !url.is_https() && !url.is_loopback();
+        let login = root.place_of("login");
+        if self.admin_url.as_ref().is_some_and(is_clear) {
+            reader.problem(&login.child("admin_url"), PLAINTEXT);
+        }
+        let providers = login.child("providers");
+        for (index, provider) in self.providers.iter().enumerate() {
+            if is_clear(&provider.issuer)
+                && let Some(place) = providers.nth(index).map(|place| place.child("issuer"))
+            {
+                reader.problem(&place, PLAINTEXT);
+            }
+        }
+    }
+}
+
+fn check(login: &Login, section: &Section<'_>, reader: &mut Reader<'_>) {
+    let providers = section.place_of("providers");
+    for (index, provider) in login.providers.iter().enumerate() {
+        let taken = login
+            .providers
+            .iter()
+            .take(index)
+            .any(|other| upper(&other.name) == upper(&provider.name));
+        if taken && let Some(place) = providers.nth(index).map(|place| place.child("name")) {
+            reader.problem(
+                &place,
+                format!(
+                    "another provider is called `{}` (`-` and `_` count as the same): give each its own name",
+                    provider.name
+                ),
+            );
+        }
+    }
+}
+
+fn check_provider(provider: &Provider, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if !is_name(&provider.name) {
+        reader.problem(
+            &section.place_of("name"),
+            format!("`{}` is not a name: {NAME_RULE}", provider.name),
+        );
+    }
+    if !provider.scopes.iter().any(|scope| scope == "openid") {
+        reader.problem(
+            &section.place_of("scopes"),
+            "`openid` is missing: without it the provider says nothing about who logged in",
+        );
+    }
+}

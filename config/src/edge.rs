@@ -1,0 +1,202 @@
+//! The edge's configuration: where it listens, where the control plane and the services are, and the policy.
+//!
+//! The policy arrives here as typed values, so that the proxy only compiles it. There is no setting that opens
+//! everything: what no route names is not forwarded, and each route says `public: true` or `require`.
+
+mod path;
+mod pattern;
+mod requirement;
+mod route;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::Schema;
+use secrecy::SecretString;
+
+pub use path::{PathPattern, Segment};
+pub use pattern::{HostPattern, InvalidPattern, Method, RoutePattern};
+pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
+pub use route::{Access, CredentialTier, Route, Routes};
+pub use upstream::Upstream;
+
+use crate::environment::{Override, plain, secret};
+use crate::log::Log;
+use crate::section::{Reader, Section, section};
+use crate::value::{ByteSize, HttpUrl, between, words};
+
+section! {
+    /// Configuration of a Sentinel edge: the proxy in front of your services.
+    check check;
+    pub struct Config {
+        /// Where the edge listens.
+        pub listen: Listen = "{}",
+        /// The control plane that this edge follows.
+        pub control_plane: ControlPlane,
+        /// The directory where the edge keeps its replica, so that it can start while the control plane is away.
+        pub state_dir: PathBuf = "./sentinel-edge",
+        /// How long the edge goes on deciding from what it knows while it is out of touch with the control plane, 1s to
+        /// 1d. Then it answers 503. A route may set its own.
+        pub max_staleness: Duration = "15m",
+        /// How long a request that asks for a newer revision than the edge has waits for it before it is answered with
+        /// 503, 0ms to 10s.
+        pub consistency_wait: Duration = "50ms",
+        /// Bounds on what a client may send.
+        pub limits: Limits = "{}",
+        /// Log output.
+        pub log: Log = "{}",
+        /// Which hosts routes may be for: `named` asks every route for its host; `any` lets routes leave it out
+        /// (`GET /path`), and those match whatever host a request names.
+        pub hosts: Hosts = "named",
+        /// Accept files of secrets that every user of the machine may read.
+        pub danger_world_readable_secrets: bool = "false",
+        /// The services behind the edge, by name.
+        pub upstreams: BTreeMap<String, Upstream> = "{}",
+        /// The policy. The most specific route for a request counts, whatever the order; a request without a route is
+        /// answered with 404.
+        pub routes: Routes = "[]",
+    }
+}
+
+section! {
+    /// Where the edge listens.
+    check check_listen;
+    pub struct Listen {
+        /// Requests to the services: IP address and port. Port 0 takes a free one.
+        pub http: SocketAddr = "127.0.0.1:8080",
+        /// Metrics and readiness: IP address and port. Not for the public.
+        pub admin: SocketAddr = "127.0.0.1:8081",
+    }
+}
+
+section! {
+    /// The control plane that this edge follows.
+    check check_control_plane;
+    pub struct ControlPlane {
+        /// The address of the control plane. `http` is accepted for this machine only.
+        pub url: HttpUrl,
+        /// The key that the control plane gave to this edge when it was enrolled.
+        pub edge_key: SecretString,
+        /// The issuer (`iss`) that access tokens must have: the control plane's `public_url`.
+        ///
+        /// Default: `url`.
+        pub(crate) issuer: Option<HttpUrl>,
+        /// Accept a `url` that begins with `http://` and is not on this machine. The edge key then travels in clear
+        /// text.
+        pub danger_plaintext: bool = "false",
+    }
+}
+
+section! {
+    /// Bounds on what a client may send.
+    check check_limits;
+    pub struct Limits {
+        /// The largest head of a request (request line and headers), 1KiB to 1MiB; a larger one is answered with 431.
+        pub max_head: ByteSize = "64KiB",
+        /// The most headers of a request, 10 to 1000; more are answered with 431.
+        pub max_headers: u32 = "100",
+    }
+}
+
+words! {
+    /// Which hosts routes may be for.
+    pub enum Hosts {
+        /// Every route names its host.
+        Named = "named",
+        /// Routes may leave the host out.
+        Any = "any",
+    }
+}
+
+/// What environment variables may override. The policy is not among it.
+pub(crate) const OVERRIDES: &[Override] = &[
+    plain(&["listen", "http"]),
+    plain(&["listen", "admin"]),
+    plain(&["control_plane", "url"]),
+    plain(&["control_plane", "issuer"]),
+    secret(&["control_plane", "edge_key"]),
+    plain(&["state_dir"]),
+    plain(&["log", "format"]),
+    plain(&["log", "level"]),
+];
+
+impl ControlPlane {
+    /// The issuer that access tokens must have.
+    pub fn issuer(&self) -> &str {
+        self.issuer.as_ref().unwrap_or(&self.url).as_str()
+    }
+}
+
+impl Config {
+    /// How long the edge decides for a route while it is out of touch.
+    pub fn max_staleness(&self, route: &Route) -> Duration {
+        route.max_staleness.unwrap_or(self.max_staleness)
+    }
+
+    /// The service that a route leads to. Every route of a configuration has one.
+    pub fn upstream(&self, route: &Route) -> Option<&Upstream> {
+        self.upstreams.get(&route.to)
+    }
+
+    /// How long the service has for its answer on a route.
+    pub fn timeout(&self, route: &Route) -> Duration {
+        let of_upstream = self.upstream(route).map(|upstream| upstream.timeout);
+        route.timeout.or(of_upstream).unwrap_or(upstream::DEFAULT_TIMEOUT)
+    }
+}
+
+/// The JSON Schema of the edge's configuration file.
+pub fn schema() -> Schema {
+    crate::schema::root::<Config>("Sentinel edge")
+}
+
+/// The bounds of `max_staleness`, for the edge and for a route.
+const STALENESS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+
+fn check(config: &Config, section: &Section<'_>, reader: &mut Reader<'_>) {
+    between(section, "max_staleness", config.max_staleness, STALENESS, reader);
+    let waits = (Duration::ZERO, Duration::from_secs(10));
+    between(
+        section,
+        "consistency_wait",
+        config.consistency_wait,
+        waits,
+        reader,
+    );
+}
+
+fn check_listen(listen: &Listen, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if listen.http == listen.admin && listen.http.port() != 0 {
+        reader.problem(
+            &section.place_of("admin"),
+            "`http` and `admin` are the same address: take two ports",
+        );
+    }
+}
+
+fn check_control_plane(control_plane: &ControlPlane, section: &Section<'_>, reader: &mut Reader<'_>) {
+    let url = &control_plane.url;
+    if !url.is_https() && !url.is_loopback() && !control_plane.danger_plaintext {
+        reader.problem(&section.place_of("url"), "`http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send the edge key in clear text");
+    }
+}
+
+fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if !(1 << 10..=1 << 20).contains(&limits.max_head.bytes()) {
+        let given = limits.max_head;
+        reader.problem(
+            &section.place_of("max_head"),
+            format!("`{given}` is out of bounds: 1KiB to 1MiB is accepted"),
+        );
+    }
+    if !(10..=1000).contains(&limits.max_headers) {
+        let given = limits.max_headers;
+        reader.problem(
+            &section.place_of("max_headers"),
+            format!("`{given}` is out of bounds: 10 to 1000 is accepted"),
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! The types that single settings have, each parsed once, here.
+
+mod duration;
+mod http_url;
+mod plain;
+mod secret;
+mod size;
+mod word;
+
+pub use http_url::{HttpUrl, InvalidHttpUrl};
+pub use size::ByteSize;
+
+pub(crate) use duration::between;
+pub(crate) use plain::{NAME_RULE, is_name, read_list, read_text};
+pub(crate) use word::words;
