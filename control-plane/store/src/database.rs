@@ -94,7 +94,11 @@ impl Database {
                     .await?,
             ),
             // Deferred, it would fail when it first writes while another one does.
-            Backend::Sqlite(pools) => Inner::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
+            Backend::Sqlite(pools) => match pools.writer.begin_with("BEGIN IMMEDIATE").await {
+                Ok(tx) => Inner::Sqlite(tx),
+                Err(late @ sqlx::Error::PoolTimedOut) => return Err(StoreError::Busy(late.into())),
+                Err(error) => return Err(error.into()),
+            },
         };
         Ok(Tx::new(inner))
     }

@@ -73,9 +73,10 @@ async fn listen_once(pool: &PgPool, wake: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     loop {
-        // A lost connection counts as a notification: something may have been missed.
-        listener.try_recv().await?;
+        // What was committed before there was anybody to listen was missed.
         wake.notify_one();
+        // A lost connection counts as a notification, for the same reason.
+        listener.try_recv().await?;
     }
 }
 

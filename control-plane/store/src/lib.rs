@@ -12,7 +12,7 @@
 //! | [`Database::begin`] | rows that no edge knows: sessions, refresh tokens, the activity log | go on (PostgreSQL) |
 //! | [`Database::write`] | rows that edges know; gets a revision if changes were recorded | wait: one at a time |
 //!
-//! A task holds one transaction at a time: a second one, begun while the first is open, may wait for it for ever.
+//! A task holds one transaction at a time: a second one, begun while the first is open, may wait for it in vain.
 //!
 //! # Statements
 //!

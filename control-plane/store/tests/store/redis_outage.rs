@@ -7,7 +7,7 @@ use std::time::Duration;
 use sentinel_store::{Redis, RedisConfig, ShortLived as _, StoreError};
 use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 struct Server(Child);
 
@@ -61,7 +61,7 @@ async fn until_it_answers(redis: &Redis) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(60), answered)
+    timeout(Duration::from_mins(1), answered)
         .await
         .expect("Redis is back");
 }

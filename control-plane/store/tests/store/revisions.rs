@@ -120,7 +120,7 @@ on_both_backends! {
             expected
         );
         for reader in readers {
-            let seen = tokio::time::timeout(Duration::from_secs(60), reader)
+            let seen = tokio::time::timeout(Duration::from_mins(1), reader)
                 .await
                 .expect("in time")
                 .expect("reader");
@@ -193,7 +193,7 @@ on_both_backends! {
     async fn the_log_is_trimmed_from_its_old_end_by_age_and_number(store: TestStore) {
         let start = store.db.head().await.expect("head");
         committed(&store.db, 5).await;
-        store.clock.advance(Duration::from_secs(60));
+        store.clock.advance(Duration::from_mins(1));
         committed(&store.db, 5).await;
         let minute = store.now();
         assert_eq!(
@@ -215,7 +215,7 @@ on_both_backends! {
             numbers(store.db.changes_after(oldest, 10).await.expect("changes")),
             [6, 7, 8, 9, 10]
         );
-        store.clock.advance(Duration::from_secs(60));
+        store.clock.advance(Duration::from_mins(1));
         assert_eq!(store.db.trim_change_log(store.now(), 0).await.expect("trim"), 5);
         let head = store.db.head().await.expect("head");
         assert_eq!(head.number, 10, "the head does not go back");
@@ -235,11 +235,11 @@ on_both_backends! {
 
     async fn a_clock_that_goes_back_makes_no_hole_in_the_log(store: TestStore) {
         let start = store.now();
-        store.clock.advance(Duration::from_secs(60));
+        store.clock.advance(Duration::from_mins(1));
         committed(&store.db, 2).await;
         store.clock.set(start);
         committed(&store.db, 2).await;
-        store.clock.advance(Duration::from_secs(120));
+        store.clock.advance(Duration::from_mins(2));
         committed(&store.db, 1).await;
         let cut = start + Duration::from_secs(30);
         assert_eq!(

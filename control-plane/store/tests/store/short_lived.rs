@@ -6,7 +6,7 @@ use std::time::Duration;
 use sentinel_store::{ShortLived, StoreError, on_both_backends};
 use tokio::time::timeout;
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(30);
 
 /// Waits until the value is gone; a deadline, not a time that is asserted.

@@ -25,6 +25,19 @@ const INSERT_APP: &str = "INSERT INTO service_apps
         (id, name, service_name, allowed_origins, allowed_idp_audiences, is_active, created_by, created_at, updated_at)
     VALUES ($1, $2, $2, $3, $3, $4, NULL, $5, $5) RETURNING *";
 
+const BY_ID: Sql = sql_any_uuid!(
+    "SELECT name FROM service_apps WHERE id",
+    1,
+    "AND is_active = $2 ORDER BY name"
+);
+
+const BY_NAME: Sql = sql_any_text!("SELECT name FROM service_apps WHERE name", 1, "ORDER BY name");
+
+const FIND: &str = "SELECT name FROM service_apps
+    WHERE (CAST($1 AS TEXT) IS NULL OR lower(name) LIKE $1) ORDER BY name LIMIT $2 OFFSET $3";
+
+const LOCKED: Sql = sql_for_update!("SELECT name FROM service_apps WHERE id = $1");
+
 async fn app(tx: &mut Tx, name: &str, at: DateTime<Utc>) -> App {
     let origins = Json(vec!["https://a.example".to_owned()]);
     fetch_one!(tx, App, INSERT_APP, id(), name, origins, true, at)
@@ -155,12 +168,6 @@ on_both_backends! {
         for name in ["a", "b'\"\\", "c,é"] {
             ids.push(app(&mut tx, name, at).await.id);
         }
-        const BY_ID: Sql = sql_any_uuid!(
-            "SELECT name FROM service_apps WHERE id",
-            1,
-            "AND is_active = $2 ORDER BY name"
-        );
-        const BY_NAME: Sql = sql_any_text!("SELECT name FROM service_apps WHERE name", 1, "ORDER BY name");
         let two: Uuids = ids.iter().copied().take(2).collect();
         assert_eq!(
             fetch_scalar_all!(tx, String, BY_ID, &two, true)
@@ -189,8 +196,6 @@ on_both_backends! {
         for name in ["Alpha", "beta"] {
             app(&mut tx, name, SystemClock.now()).await;
         }
-        const FIND: &str = "SELECT name FROM service_apps
-            WHERE (CAST($1 AS TEXT) IS NULL OR lower(name) LIKE $1) ORDER BY name LIMIT $2 OFFSET $3";
         let all = fetch_scalar_all!(tx, String, FIND, None::<&str>, 10_i64, 0_i64)
             .await
             .expect("all");
@@ -218,7 +223,6 @@ on_both_backends! {
         .await
         .expect("upsert");
         assert_eq!(touched, 0);
-        const LOCKED: Sql = sql_for_update!("SELECT name FROM service_apps WHERE id = $1");
         assert_eq!(
             fetch_scalar!(tx, String, LOCKED, first.id).await.expect("locked"),
             "a"

@@ -99,22 +99,25 @@ on_both_backends! {
 
     async fn what_a_write_has_checked_holds_until_it_commits(store: TestStore) {
         let processes = [store.db.clone(), store.another_process().await];
-        let writers = (0..20).map(|n| {
-            let db = processes[n % 2].clone();
-            tokio::spawn(async move {
-                let mut write = db.write().await.expect("write");
-                let sql = "SELECT COUNT(*) FROM workspaces";
-                if fetch_scalar!(write, i64, sql).await.expect("count") == 0 {
-                    tokio::task::yield_now().await;
-                    add(&mut write, &id().simple().to_string()).await.expect("insert");
-                }
-                write.commit().await.expect("commit");
+        let writers: Vec<_> = (0..8)
+            .map(|n| {
+                let db = processes[n % 2].clone();
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        let mut write = db.write().await.expect("write");
+                        let sql = "SELECT COUNT(*) FROM workspaces";
+                        let count = fetch_scalar!(write, i64, sql).await.expect("count");
+                        // Two writers that saw the same count would collide.
+                        add(&mut write, &format!("number-{count}")).await.expect("insert");
+                        write.commit().await.expect("commit");
+                    }
+                })
             })
-        });
-        for writer in writers.collect::<Vec<_>>() {
+            .collect();
+        for writer in writers {
             writer.await.expect("writer");
         }
-        assert_eq!(slugs(&store.db).await, 1);
+        assert_eq!(slugs(&store.db).await, 80);
     }
 
     async fn many_local_writers_that_read_first_all_succeed(store: TestStore) {
