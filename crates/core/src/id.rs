@@ -76,8 +76,12 @@ ids! {
     WorkspaceId = "workspace";
     /// A group of users inside one workspace.
     GroupId = "group";
+    /// A role of one workspace, which bundles actions.
+    RoleId = "role";
     /// One membership of a user in a workspace.
     MembershipId = "membership";
+    /// One membership of a user in a group.
+    GroupMembershipId = "group membership";
     /// The permission record of one registered resource.
     PermissionId = "permission";
     /// The identifier that a service gives to its own resource.

@@ -73,7 +73,7 @@ names! {
     );
     /// An RBAC action that a service registers, for example `reports:export`.
     ActionName(
-        "action",
+        "valid action",
         "1 to 255 characters from `a-z 0-9 _ . : -`, the first a letter",
         |text| (1..=255).contains(&text.len()) && starts_with_letter(text) && text.bytes().all(|b| is_lower_digit(b) || b"_.:-".contains(&b))
     );

@@ -3,6 +3,29 @@
 use std::fmt;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
+/// A type or relation name that stands in the source. It is checked when it is compiled: make it a `const`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticName(&'static str);
+
+impl StaticName {
+    /// The name.
+    ///
+    /// # Panics
+    ///
+    /// If it is no name; in a `const` that is an error of the compiler.
+    pub const fn new(name: &'static str) -> Self {
+        assert!(is_name(name.as_bytes()), "a type or relation name is expected");
+        Self(name)
+    }
+
+    /// The name as text.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
 /// Something that has relations: `type:id`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
@@ -45,7 +68,7 @@ pub enum InvalidTuple {
     Name(String),
     /// An id is empty, too long, or has a character that would make a tuple ambiguous.
     #[error(
-        "`{0}` is not an object id: 1 to 256 bytes without white space, control characters, `#`, `:` or `*`"
+        "`{0}` is not an object id: 1 to 1024 bytes without white space, control characters, `#`, `:` or `*`"
     )]
     Id(String),
 }
@@ -59,6 +82,14 @@ impl Object {
             kind: kind.to_owned(),
             id: id.to_owned(),
         })
+    }
+
+    /// The object whose id is a UUID, as all of ours are.
+    pub fn entity(kind: StaticName, id: Uuid) -> Self {
+        Self {
+            kind: kind.0.to_owned(),
+            id: id.hyphenated().to_string(),
+        }
     }
 
     /// The object's type.
@@ -84,6 +115,24 @@ impl Tuple {
             relation: relation.to_owned(),
             subject,
         })
+    }
+
+    /// A tuple whose relation stands in the source, between two objects.
+    pub fn between(object: Object, relation: StaticName, subject: Object) -> Self {
+        Self {
+            object,
+            relation: relation.0.to_owned(),
+            subject: Subject::Object(subject),
+        }
+    }
+
+    /// A tuple whose relations stand in the source, with everyone in a relation to an object as its subject.
+    pub fn with_userset(object: Object, relation: StaticName, of: Object, of_relation: StaticName) -> Self {
+        Self {
+            object,
+            relation: relation.0.to_owned(),
+            subject: Subject::Userset(of, of_relation.0.to_owned()),
+        }
     }
 
     /// What the tuple is about.
@@ -165,20 +214,29 @@ impl fmt::Display for Tuple {
 }
 
 fn check_name(name: &str) -> Result<(), InvalidTuple> {
-    let valid = (1..=64).contains(&name.len())
-        && name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if valid {
+    if is_name(name.as_bytes()) {
         Ok(())
     } else {
         Err(InvalidTuple::Name(clip(name)))
     }
 }
 
+const fn is_name(name: &[u8]) -> bool {
+    if name.is_empty() || name.len() > 64 || !name[0].is_ascii_alphabetic() {
+        return false;
+    }
+    let mut place = 1;
+    while place < name.len() {
+        if !name[place].is_ascii_alphanumeric() && name[place] != b'_' && name[place] != b'-' {
+            return false;
+        }
+        place += 1;
+    }
+    true
+}
+
 fn check_id(id: &str) -> Result<(), InvalidTuple> {
-    let valid = (1..=256).contains(&id.len())
+    let valid = (1..=1024).contains(&id.len())
         && !id
             .chars()
             .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '#' | ':' | '*'));
@@ -207,6 +265,21 @@ mod tests {
             "document:1#owner@user:bob@example.com",
         ] {
             assert_eq!(text.parse::<Tuple>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn tuples_of_names_in_the_source_are_the_ones_that_are_read() {
+        const GROUP: StaticName = StaticName::new("group");
+        const MEMBER: StaticName = StaticName::new("member");
+        let (a, b) = (
+            Object::entity(GROUP, Uuid::nil()),
+            Object::entity(GROUP, Uuid::max()),
+        );
+        let direct = Tuple::between(a.clone(), MEMBER, b.clone());
+        let userset = Tuple::with_userset(a, MEMBER, b, MEMBER);
+        for tuple in [direct, userset] {
+            assert_eq!(tuple.to_string().parse(), Ok(tuple));
         }
     }
 

@@ -1,0 +1,228 @@
+//! Objects and their numbers. An object is known by its type and id; the graph holds its number in every other place.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use super::edges::Edges;
+use super::id;
+use super::numbered::{Keyed, Numbered};
+use crate::model::TypeId;
+
+/// The number of the empty beginning of an id. No text has it.
+const NO_HEAD: u32 = u32::MAX;
+
+/// All objects that tuples mention.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// Beginnings of ids, and ids without a UUID at the end.
+    texts: Numbered<Text>,
+    nodes: Numbered<Node>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Text(Arc<str>);
+
+/// An object in the graph.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Node {
+    identity: Identity,
+    /// The tuples of this object that are followed from it, in order.
+    pub(super) edges: Edges,
+}
+
+/// What tells one object from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Identity {
+    /// In halves, so that the whole packs well.
+    tail: [u64; 2],
+    head: u32,
+    kind: TypeId,
+    form: Form,
+}
+
+/// How an object's id is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// The id is the text `head`.
+    #[default]
+    Text,
+    /// The id is the text `head` and the UUID `tail`.
+    Uuid,
+    /// No id: everyone of the type, as in `user:*`.
+    Everyone,
+}
+
+/// All in one piece, which the hasher takes in a third of the time.
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = [0_u8; 24];
+        let (tail, rest) = bytes.split_at_mut(16);
+        let (head, rest) = rest.split_at_mut(4);
+        let (kind, form) = rest.split_at_mut(2);
+        tail.copy_from_slice(&join_halves(self.tail).to_ne_bytes());
+        head.copy_from_slice(&self.head.to_ne_bytes());
+        kind.copy_from_slice(&self.kind.number().to_ne_bytes());
+        form.fill(self.form as u8);
+        state.write(&bytes);
+    }
+}
+
+impl Keyed for Text {
+    type Key<'k> = &'k str;
+
+    fn has_key(&self, key: &&str) -> bool {
+        *self.0 == **key
+    }
+
+    fn key(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Keyed for Node {
+    type Key<'k> = Identity;
+
+    fn has_key(&self, key: &Identity) -> bool {
+        self.identity == *key
+    }
+
+    fn key(&self) -> Identity {
+        self.identity
+    }
+}
+
+impl Node {
+    /// The object's type.
+    pub(super) fn kind(&self) -> TypeId {
+        self.identity.kind
+    }
+
+    /// Whether this stands for everyone of the type.
+    pub(super) fn is_everyone(&self) -> bool {
+        self.identity.form == Form::Everyone
+    }
+}
+
+impl Names {
+    /// No objects.
+    pub(super) fn new() -> Self {
+        Self {
+            texts: Numbered::new(),
+            nodes: Numbered::new(),
+        }
+    }
+
+    /// The number of an object that some tuple mentions.
+    pub(super) fn find(&self, kind: TypeId, id: &str) -> Option<u32> {
+        let (head, tail) = id::split(id);
+        self.find_parts(kind, head, tail)
+    }
+
+    /// The same for an id whose UUID is known.
+    pub(super) fn find_parts(&self, kind: TypeId, head: &str, tail: Option<u128>) -> Option<u32> {
+        let head = match head {
+            "" => NO_HEAD,
+            text => self.texts.find(&text)?,
+        };
+        self.nodes.find(&identity(kind, head, tail))
+    }
+
+    /// The number of an object, which is given one if it has none. `None` if there is no number left.
+    pub(super) fn intern(&mut self, kind: TypeId, id: &str) -> Option<u32> {
+        let (head, tail) = id::split(id);
+        let head = match head {
+            "" => NO_HEAD,
+            text => match self.texts.find(&text) {
+                Some(found) => found,
+                None => self.texts.add(Text(text.into()))?,
+            },
+        };
+        self.intern_identity(identity(kind, head, tail))
+    }
+
+    /// The number that stands for everyone of a type.
+    pub(super) fn intern_everyone(&mut self, kind: TypeId) -> Option<u32> {
+        self.intern_identity(Identity {
+            tail: [0; 2],
+            head: NO_HEAD,
+            kind,
+            form: Form::Everyone,
+        })
+    }
+
+    fn intern_identity(&mut self, identity: Identity) -> Option<u32> {
+        if let Some(found) = self.nodes.find(&identity) {
+            return Some(found);
+        }
+        self.texts.retain(identity.head);
+        self.nodes.add(Node {
+            identity,
+            edges: Edges::default(),
+        })
+    }
+
+    /// One more tuple mentions the object.
+    pub(super) fn retain(&mut self, number: u32) {
+        self.nodes.retain(number);
+    }
+
+    /// One tuple less mentions the object. With the last one it is forgotten.
+    pub(super) fn release(&mut self, number: u32) {
+        if let Some(node) = self.nodes.release(number) {
+            self.texts.release(node.identity.head);
+        }
+    }
+
+    /// The object with this number.
+    pub(super) fn node(&self, number: u32) -> Option<&Node> {
+        self.nodes.get(number)
+    }
+
+    /// The object with this number, to change its edges.
+    pub(super) fn node_mut(&mut self, number: u32) -> Option<&mut Node> {
+        self.nodes.get_mut(number)
+    }
+
+    /// The id of the object with this number; `*` for everyone.
+    pub(super) fn id(&self, number: u32) -> Option<String> {
+        let identity = self.nodes.get(number)?.identity;
+        let head = match identity.head {
+            NO_HEAD => "",
+            head => &*self.texts.get(head)?.0,
+        };
+        Some(match identity.form {
+            Form::Everyone => "*".to_owned(),
+            Form::Text => head.to_owned(),
+            Form::Uuid => id::join(head, Some(join_halves(identity.tail))),
+        })
+    }
+
+    /// All objects with their numbers, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// How many objects and texts there are.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.nodes.len(), self.texts.len())
+    }
+}
+
+fn identity(kind: TypeId, head: u32, tail: Option<u128>) -> Identity {
+    Identity {
+        tail: halves(tail.unwrap_or(0)),
+        head,
+        kind,
+        form: if tail.is_some() { Form::Uuid } else { Form::Text },
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each half is cut off on purpose")]
+fn halves(tail: u128) -> [u64; 2] {
+    [(tail >> 64) as u64, tail as u64]
+}
+
+fn join_halves([high, low]: [u64; 2]) -> u128 {
+    (u128::from(high) << 64) | u128::from(low)
+}

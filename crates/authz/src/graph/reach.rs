@@ -1,0 +1,247 @@
+//! Who or what could be in a list: everything that tuples lead to, in either direction. It may be too much (`and` and
+//! `but not` are taken lightly) and never too little; each candidate is then checked.
+
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
+
+use super::index::Index;
+use super::names::Node;
+use super::search::Who;
+use super::state::State;
+use crate::Model;
+use crate::model::{Form, Relation, RelationId, Rewrite, TypeId};
+
+type Seen = HashSet<(u32, RelationId), RandomState>;
+
+/// What can make a relation hold.
+enum Source {
+    /// Its own tuples.
+    Direct,
+    /// Another relation of the same object.
+    Computed(RelationId),
+    /// A relation of what the tupleset leads to.
+    From {
+        tupleset: RelationId,
+        targets: Vec<RelationId>,
+    },
+}
+
+/// Which parts of an `and` are looked into.
+#[derive(Clone, Copy)]
+enum Of {
+    /// All of them.
+    Every,
+    /// The one that needs the fewest tuples followed: where the whole holds, each part does.
+    Cheapest,
+}
+
+/// The objects to which the subject may stand in the relation, each once, in no particular order.
+pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) -> Vec<u32> {
+    let plan = Plan::new(&state.model, goal);
+    let mut seen = Seen::default();
+    let mut open = Vec::new();
+    for relation in &plan.begins {
+        for subject in [who.number, who.everyone].into_iter().flatten() {
+            let found = index.objects(subject, RelationId::NONE, *relation);
+            visit(&mut seen, &mut open, found.map(|object| (object, *relation)));
+        }
+    }
+    let mut objects = Vec::new();
+    while let Some((object, relation)) = open.pop() {
+        if relation == goal {
+            objects.push(object);
+        }
+        for (to, how) in plan.leads_to.get(&relation).into_iter().flatten() {
+            let to = *to;
+            match how {
+                How::SameObject => visit(&mut seen, &mut open, [(object, to)]),
+                How::Userset => {
+                    let found = index.objects(object, relation, to);
+                    visit(&mut seen, &mut open, found.map(|object| (object, to)));
+                }
+                How::From(tupleset) => {
+                    let found = index.objects(object, RelationId::NONE, *tupleset);
+                    visit(&mut seen, &mut open, found.map(|object| (object, to)));
+                }
+            }
+        }
+    }
+    objects
+}
+
+/// The subjects of a type that may stand in the relation to the object, each once, in no particular order.
+pub(super) fn subjects(
+    state: &State,
+    index: &Index,
+    object: u32,
+    relation: RelationId,
+    kind: TypeId,
+) -> Vec<u32> {
+    let mut seen = Seen::default();
+    let mut open = Vec::new();
+    let mut subjects = HashSet::<u32, RandomState>::default();
+    visit(&mut seen, &mut open, [(object, relation)]);
+    while let Some((object, relation)) = open.pop() {
+        let Some(definition) = state.model.relation(relation) else {
+            continue;
+        };
+        for source in sources(&state.model, definition, Of::Every) {
+            match source {
+                Source::Computed(other) => visit(&mut seen, &mut open, [(object, other)]),
+                Source::Direct => {
+                    for edge in index.subjects(object, relation) {
+                        if edge.userset != RelationId::NONE {
+                            visit(&mut seen, &mut open, [(edge.subject, edge.userset)]);
+                        } else if kind_of(state, edge.subject) == Some(kind) {
+                            subjects.insert(edge.subject);
+                        }
+                    }
+                }
+                Source::From { tupleset, targets } => {
+                    for edge in index.subjects(object, tupleset) {
+                        let of_its_type = targets.iter().filter(|target| {
+                            let target = state.model.relation(**target).map(|target| target.kind);
+                            target == kind_of(state, edge.subject)
+                        });
+                        visit(
+                            &mut seen,
+                            &mut open,
+                            of_its_type.map(|target| (edge.subject, *target)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    subjects.into_iter().collect()
+}
+
+fn kind_of(state: &State, number: u32) -> Option<TypeId> {
+    state.names.node(number).map(Node::kind)
+}
+
+fn visit(
+    seen: &mut Seen,
+    open: &mut Vec<(u32, RelationId)>,
+    found: impl IntoIterator<Item = (u32, RelationId)>,
+) {
+    open.extend(found.into_iter().filter(|place| seen.insert(*place)));
+}
+
+/// Which relations matter for a goal, and how one leads to the next.
+struct Plan {
+    /// Relations whose own tuples may begin the way.
+    begins: Vec<RelationId>,
+    leads_to: HashMap<RelationId, Vec<(RelationId, How)>, RandomState>,
+}
+
+enum How {
+    SameObject,
+    Userset,
+    From(RelationId),
+}
+
+impl Plan {
+    fn new(model: &Model, goal: RelationId) -> Self {
+        let mut plan = Self {
+            begins: Vec::new(),
+            leads_to: HashMap::default(),
+        };
+        let mut open = vec![goal];
+        let mut seen: HashSet<RelationId, RandomState> = open.iter().copied().collect();
+        while let Some(to) = open.pop() {
+            let Some(definition) = model.relation(to) else {
+                continue;
+            };
+            let mut steps = Vec::new();
+            for source in sources(model, definition, Of::Cheapest) {
+                match source {
+                    Source::Direct => {
+                        plan.begins.push(to);
+                        steps.extend(definition.direct.iter().filter_map(|one| match one.form {
+                            Form::Userset(from) => Some((from, How::Userset)),
+                            Form::Object | Form::Wildcard => None,
+                        }));
+                    }
+                    Source::Computed(from) => steps.push((from, How::SameObject)),
+                    Source::From { tupleset, targets } => {
+                        steps.extend(targets.into_iter().map(|from| (from, How::From(tupleset))));
+                    }
+                }
+            }
+            for (from, how) in steps {
+                plan.leads_to.entry(from).or_default().push((to, how));
+                if seen.insert(from) {
+                    open.push(from);
+                }
+            }
+        }
+        plan
+    }
+}
+
+/// What can make a relation hold.
+fn sources(model: &Model, relation: &Relation, of: Of) -> Vec<Source> {
+    let mut found = Vec::new();
+    collect(model, &relation.rewrite, of, &mut found);
+    found
+}
+
+fn collect(model: &Model, rewrite: &Rewrite, of: Of, into: &mut Vec<Source>) {
+    match rewrite {
+        Rewrite::Direct => into.push(Source::Direct),
+        Rewrite::Computed(relation) => into.push(Source::Computed(*relation)),
+        Rewrite::From {
+            tupleset, targets, ..
+        } => into.push(Source::From {
+            tupleset: *tupleset,
+            targets: targets.iter().map(|(_, target)| *target).collect(),
+        }),
+        Rewrite::Any(parts) => {
+            for part in parts {
+                collect(model, part, of, into);
+            }
+        }
+        Rewrite::All(parts) => match of {
+            Of::Every => {
+                for part in parts {
+                    collect(model, part, of, into);
+                }
+            }
+            Of::Cheapest => {
+                if let Some(part) = parts.iter().min_by_key(|part| cost(model, part, 0)) {
+                    collect(model, part, of, into);
+                }
+            }
+        },
+        Rewrite::Except(base, _) => collect(model, base, of, into),
+    }
+}
+
+/// A guess at how many objects a part yields: nothing but tuples of the object itself is best.
+fn cost(model: &Model, rewrite: &Rewrite, depth: usize) -> usize {
+    const FOLLOWED: usize = 100;
+    if depth > FOLLOWED {
+        return FOLLOWED;
+    }
+    let deeper = depth.saturating_add(1);
+    match rewrite {
+        Rewrite::Direct => 0,
+        Rewrite::Computed(relation) => model
+            .relation(*relation)
+            .map_or(0, |found| cost(model, &found.rewrite, deeper)),
+        Rewrite::From { .. } => FOLLOWED,
+        Rewrite::Any(parts) => parts
+            .iter()
+            .map(|part| cost(model, part, deeper))
+            .max()
+            .unwrap_or(0),
+        Rewrite::All(parts) => parts
+            .iter()
+            .map(|part| cost(model, part, deeper))
+            .min()
+            .unwrap_or(0),
+        Rewrite::Except(base, _) => cost(model, base, deeper),
+    }
+}

@@ -1,0 +1,275 @@
+//! The tuples themselves and how a set of them becomes another. No question is answered here.
+
+use std::sync::Arc;
+
+use sentinel_core::{Object, Subject, Tuple};
+
+use super::link::{Edge, Link, Pair};
+use super::names::{Names, Node};
+use super::table::{Slot as _, Table};
+use crate::error::TupleFault;
+use crate::model::{Form, Placed, RelationId, TypeId};
+use crate::{InvalidTupleForModel, Model, TupleChange};
+
+/// A model and tuples. Cloning it shares everything; a change then copies the pages that it touches.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) model: Arc<Model>,
+    pub(super) names: Names,
+    /// Plain tuples, found by object and subject together.
+    pairs: Table<Pair>,
+    /// What stands for everyone of a type, by type.
+    everyone: Arc<[Option<u32>]>,
+    len: usize,
+}
+
+/// A tuple in numbers, and where it is kept.
+#[derive(Debug, Clone, Copy)]
+struct Located {
+    link: Link,
+    /// Found by object and subject together in this slot; from the object if there is none.
+    slot: Option<u16>,
+}
+
+impl State {
+    /// No tuples.
+    pub(super) fn new(model: Arc<Model>) -> Self {
+        let mut names = Names::new();
+        let mut everyone = Vec::new();
+        for kind in model.type_ids() {
+            let number = names.intern_everyone(kind);
+            if let Some(number) = number {
+                names.retain(number);
+            }
+            everyone.push(number);
+        }
+        Self {
+            model,
+            names,
+            pairs: Table::new(),
+            everyone: everyone.into(),
+            len: 0,
+        }
+    }
+
+    /// How many tuples there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What stands for everyone of a type.
+    pub(super) fn everyone(&self, kind: TypeId) -> Option<u32> {
+        self.everyone.get(kind.index()).copied().flatten()
+    }
+
+    /// Makes one change. Returns what became of it: nothing if it was so already.
+    pub(super) fn change(&mut self, change: TupleChange<'_>) -> Result<Option<Link>, InvalidTupleForModel> {
+        match change {
+            TupleChange::Put(tuple) => {
+                let placed = self.model.place(tuple)?;
+                let located = self.intern(placed, tuple).ok_or_else(|| InvalidTupleForModel {
+                    tuple: Box::new(tuple.clone()),
+                    reason: Box::new(TupleFault::Full),
+                })?;
+                Ok(self.put(located).then_some(located.link))
+            }
+            TupleChange::Delete(tuple) => {
+                let placed = self.model.place(tuple)?;
+                let located = self.locate(placed, tuple);
+                Ok(located
+                    .filter(|located| self.delete(*located))
+                    .map(|located| located.link))
+            }
+        }
+    }
+
+    /// Whether the very tuple is there.
+    pub(super) fn contains(&self, tuple: &Tuple) -> bool {
+        let Ok(placed) = self.model.place(tuple) else {
+            return false;
+        };
+        self.locate(placed, tuple)
+            .is_some_and(|located| self.holds(located))
+    }
+
+    /// Whether a plain tuple is there, for a relation whose tuples are found by object and subject together.
+    pub(super) fn has_pair(&self, object: u32, subject: u32, slot: u16) -> bool {
+        let wanted = Pair::new(object, subject, slot);
+        let found = self.pairs.find(wanted.key(), |pair| pair.is_beside(&wanted));
+        found.is_some_and(|pair| pair.includes(&wanted))
+    }
+
+    /// The plain tuples between two objects, of relations in the first 24 slots: one bit each.
+    pub(super) fn pair(&self, object: u32, subject: u32) -> u32 {
+        let wanted = Pair::first_page(object, subject);
+        let found = self.pairs.find(wanted.key(), |pair| pair.is_beside(&wanted));
+        found.map_or(0, Pair::relations)
+    }
+
+    /// All tuples that are followed from an object.
+    pub(super) fn edges(&self, object: u32) -> &[Edge] {
+        self.names.node(object).map_or(&[], |node| node.edges.as_slice())
+    }
+
+    /// Those of one relation, out of all.
+    pub(super) fn edges_of(edges: &[Edge], relation: RelationId) -> &[Edge] {
+        let start = edges.partition_point(|edge| edge.relation < relation);
+        let rest = edges.get(start..).unwrap_or_default();
+        let count = rest.partition_point(|edge| edge.relation == relation);
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Every tuple, in no particular order.
+    pub(super) fn links(&self) -> impl Iterator<Item = Link> + '_ {
+        let pairs = self.pairs.iter().flat_map(move |pair| {
+            let kind = self.names.node(pair.object).map(Node::kind);
+            pair.slots().filter_map(move |slot| {
+                let relation = self.model.relation_in_slot(kind?, slot)?;
+                Some(Link::plain(pair.object, relation, pair.subject))
+            })
+        });
+        let edges = self.names.iter().flat_map(|(object, node)| {
+            node.edges
+                .as_slice()
+                .iter()
+                .map(move |edge| Link { object, edge: *edge })
+        });
+        pairs.chain(edges)
+    }
+
+    /// A tuple in words. Every link of this graph has one.
+    pub(super) fn tuple(&self, link: Link) -> Option<Tuple> {
+        let object = self.object(link.object)?;
+        let relation = &self.model.relation(link.edge.relation)?.name;
+        let subject = if self.names.node(link.edge.subject)?.is_everyone() {
+            Subject::Wildcard(self.kind_name(link.edge.subject)?.to_owned())
+        } else if link.edge.userset == RelationId::NONE {
+            Subject::Object(self.object(link.edge.subject)?)
+        } else {
+            let relation = self.model.relation(link.edge.userset)?.name.to_string();
+            Subject::Userset(self.object(link.edge.subject)?, relation)
+        };
+        // What came out of a tuple goes into one.
+        Tuple::new(object, relation, subject).ok()
+    }
+
+    fn object(&self, number: u32) -> Option<Object> {
+        Object::new(self.kind_name(number)?, &self.names.id(number)?).ok()
+    }
+
+    fn kind_name(&self, number: u32) -> Option<&str> {
+        let kind = self.names.node(number)?.kind();
+        self.model.kind(kind).map(|found| &*found.name)
+    }
+
+    /// A tuple in numbers, if both its objects have one.
+    fn locate(&self, placed: Placed, tuple: &Tuple) -> Option<Located> {
+        let object = self.names.find(placed.object, tuple.object().id())?;
+        let subject = match tuple.subject() {
+            Subject::Object(subject) | Subject::Userset(subject, _) => {
+                self.names.find(placed.subject.kind, subject.id())?
+            }
+            Subject::Wildcard(_) => self.everyone(placed.subject.kind)?,
+        };
+        Some(self.located(placed, object, subject))
+    }
+
+    /// A tuple in numbers; its objects are given numbers if they have none.
+    fn intern(&mut self, placed: Placed, tuple: &Tuple) -> Option<Located> {
+        let object = self.names.intern(placed.object, tuple.object().id())?;
+        let subject = match tuple.subject() {
+            Subject::Object(subject) | Subject::Userset(subject, _) => {
+                self.names.intern(placed.subject.kind, subject.id())?
+            }
+            Subject::Wildcard(_) => self.everyone(placed.subject.kind)?,
+        };
+        Some(self.located(placed, object, subject))
+    }
+
+    fn located(&self, placed: Placed, object: u32, subject: u32) -> Located {
+        let userset = match placed.subject.form {
+            Form::Userset(relation) => relation,
+            Form::Object | Form::Wildcard => RelationId::NONE,
+        };
+        let relation = self.model.relation(placed.relation);
+        let by_pair = relation.filter(|relation| userset == RelationId::NONE && !relation.is_tupleset);
+        Located {
+            link: Link {
+                object,
+                edge: Edge {
+                    relation: placed.relation,
+                    userset,
+                    subject,
+                },
+            },
+            slot: by_pair.map(|relation| relation.slot),
+        }
+    }
+
+    fn holds(&self, located: Located) -> bool {
+        let Link { object, edge } = located.link;
+        match located.slot {
+            Some(slot) => self.has_pair(object, edge.subject, slot),
+            None => self
+                .names
+                .node(object)
+                .is_some_and(|node| node.edges.as_slice().binary_search(&edge).is_ok()),
+        }
+    }
+
+    fn put(&mut self, located: Located) -> bool {
+        if self.holds(located) {
+            return false;
+        }
+        let Link { object, edge } = located.link;
+        match located.slot {
+            Some(slot) => {
+                let wanted = Pair::new(object, edge.subject, slot);
+                let beside = |pair: &Pair| pair.is_beside(&wanted);
+                match self.pairs.find(wanted.key(), beside) {
+                    Some(found) => self.pairs.replace(wanted.key(), beside, found.with(&wanted)),
+                    None => self.pairs.insert(wanted),
+                }
+            }
+            None => {
+                if let Some(node) = self.names.node_mut(object) {
+                    node.edges.insert(edge);
+                }
+            }
+        }
+        self.names.retain(object);
+        self.names.retain(edge.subject);
+        self.len = self.len.saturating_add(1);
+        true
+    }
+
+    fn delete(&mut self, located: Located) -> bool {
+        if !self.holds(located) {
+            return false;
+        }
+        let Link { object, edge } = located.link;
+        match located.slot {
+            Some(slot) => {
+                let wanted = Pair::new(object, edge.subject, slot);
+                let beside = |pair: &Pair| pair.is_beside(&wanted);
+                match self
+                    .pairs
+                    .find(wanted.key(), beside)
+                    .and_then(|found| found.without(&wanted))
+                {
+                    Some(left) => self.pairs.replace(wanted.key(), beside, left),
+                    None => self.pairs.remove(wanted.key(), beside),
+                }
+            }
+            None => {
+                if let Some(node) = self.names.node_mut(object) {
+                    node.edges.remove(edge);
+                }
+            }
+        }
+        self.names.release(object);
+        self.names.release(edge.subject);
+        self.len = self.len.saturating_sub(1);
+        true
+    }
+}

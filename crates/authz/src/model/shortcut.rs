@@ -1,0 +1,96 @@
+//! What can be known about a relation without asking on: for example that a workspace's viewers are those who have a
+//! tuple as viewer, editor, admin or owner, and nobody else.
+
+use super::{Form, Model, Relation, RelationId, Rewrite};
+
+/// Relations of the same object whose plain tuples are enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shortcut {
+    /// The slots of those relations, as far as they are below 24.
+    pub(crate) slots: u32,
+    /// Whether without such a tuple the relation does not hold.
+    pub(crate) decides: bool,
+}
+
+/// Works out every relation's shortcut. The model has no relation that is computed from itself.
+pub(super) fn prepare(model: &mut Model) {
+    let shortcuts: Vec<Shortcut> = model
+        .relations
+        .iter()
+        .map(|relation| of_relation(model, relation))
+        .collect();
+    for (relation, shortcut) in model.relations.iter_mut().zip(shortcuts) {
+        relation.shortcut = shortcut;
+    }
+}
+
+fn of_relation(model: &Model, relation: &Relation) -> Shortcut {
+    of_rewrite(model, relation, &relation.rewrite)
+}
+
+fn of_rewrite(model: &Model, relation: &Relation, rewrite: &Rewrite) -> Shortcut {
+    match rewrite {
+        Rewrite::Direct if !relation.is_tupleset && relation.slot < 24 => Shortcut {
+            slots: 1_u32.checked_shl(u32::from(relation.slot)).unwrap_or(0),
+            decides: relation.direct.iter().all(|one| one.form == Form::Object),
+        },
+        Rewrite::Computed(other) => of_other(model, *other),
+        Rewrite::Any(parts) => {
+            let all = Shortcut {
+                slots: 0,
+                decides: true,
+            };
+            parts
+                .iter()
+                .map(|part| of_rewrite(model, relation, part))
+                .fold(all, |all, one| Shortcut {
+                    slots: all.slots | one.slots,
+                    decides: all.decides && one.decides,
+                })
+        }
+        Rewrite::Direct | Rewrite::From { .. } | Rewrite::All(_) | Rewrite::Except(..) => Shortcut::default(),
+    }
+}
+
+fn of_other(model: &Model, other: RelationId) -> Shortcut {
+    model
+        .relation(other)
+        .map_or_else(Shortcut::default, |other| of_relation(model, other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_tuples_of_the_same_object_are_a_shortcut() {
+        let model = Model::parse(
+            "model
+               schema 1.1
+             type user
+             type doc
+               relations
+                 define parent: [doc]
+                 define owner: [user]
+                 define editor: [user] or owner
+                 define reader: [user, user:*] or editor
+                 define viewer: editor or viewer from parent
+                 define both: editor and reader
+                 define left: editor but not owner",
+        )
+        .expect("a model");
+        let kind = model.type_id("doc").expect("a type");
+        let shortcut = |name| {
+            let relation = model.relation_id(kind, name).and_then(|id| model.relation(id));
+            let Shortcut { slots, decides } = relation.expect("a relation").shortcut;
+            (slots, decides)
+        };
+        assert_eq!(shortcut("parent"), (0, false), "its tuples are followed");
+        assert_eq!(shortcut("owner"), (0b10, true));
+        assert_eq!(shortcut("editor"), (0b110, true));
+        assert_eq!(shortcut("reader"), (0b1110, false), "everyone may be a reader");
+        assert_eq!(shortcut("viewer"), (0b110, false));
+        assert_eq!(shortcut("both"), (0, false));
+        assert_eq!(shortcut("left"), (0, false));
+    }
+}

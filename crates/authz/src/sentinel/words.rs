@@ -1,0 +1,142 @@
+//! How Sentinel's entities are called in tuples.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+
+use sentinel_core::Object;
+use sentinel_core::id::{GroupId, RoleId, UserId, WorkspaceId};
+use sentinel_core::name::{ActionName, ResourceType, ServiceName};
+use sentinel_core::tuple::{InvalidTuple, StaticName};
+
+/// What somebody may do with a resource. Ordered: each includes what the lower ones allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// See it.
+    View,
+    /// Change it.
+    Edit,
+    /// Share it, change who sees it, give it away.
+    Manage,
+}
+
+/// A text that names no permission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a permission: one of `view`, `edit`, `manage` is expected")]
+pub struct UnknownPermission(String);
+
+impl Permission {
+    /// All permissions, lowest first.
+    pub const ALL: [Self; 3] = [Self::View, Self::Edit, Self::Manage];
+
+    /// The permission's name in requests, policies and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Edit => "edit",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// The relation of `resource` that answers for it.
+    pub const fn relation(self) -> &'static str {
+        match self {
+            Self::View => "can_view",
+            Self::Edit => "can_edit",
+            Self::Manage => "can_manage",
+        }
+    }
+}
+
+impl FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPermission> {
+        Self::ALL
+            .into_iter()
+            .find(|permission| permission.as_str() == text)
+            .ok_or_else(|| UnknownPermission(text.chars().take(64).collect()))
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+const USER: StaticName = StaticName::new("user");
+const WORKSPACE: StaticName = StaticName::new("workspace");
+const GROUP: StaticName = StaticName::new("group");
+const ROLE: StaticName = StaticName::new("role");
+
+/// A user as object or subject.
+pub fn user(id: UserId) -> Object {
+    Object::entity(USER, id.as_uuid())
+}
+
+/// A workspace as object or subject.
+pub fn workspace(id: WorkspaceId) -> Object {
+    Object::entity(WORKSPACE, id.as_uuid())
+}
+
+/// A group as object or subject.
+pub fn group(id: GroupId) -> Object {
+    Object::entity(GROUP, id.as_uuid())
+}
+
+/// A role as object or subject.
+pub fn role(id: RoleId) -> Object {
+    Object::entity(ROLE, id.as_uuid())
+}
+
+/// A service's resource as object.
+pub fn resource(service: &ServiceName, kind: &ResourceType, id: &str) -> Result<Object, InvalidTuple> {
+    Object::new("resource", &format!("{}{id}", resource_prefix(service, kind)))
+}
+
+/// A service's action in a workspace as object.
+pub fn action(
+    workspace: WorkspaceId,
+    service: &ServiceName,
+    action: &ActionName,
+) -> Result<Object, InvalidTuple> {
+    let mut id = String::new();
+    match write_action(&mut id, workspace, service, action) {
+        Ok(()) => Object::new("action", &id),
+        Err(fmt::Error) => Err(InvalidTuple::Id(id)),
+    }
+}
+
+/// What the ids of all resources of one type of a service begin with.
+pub(super) fn resource_prefix(service: &ServiceName, kind: &ResourceType) -> String {
+    format!("{service}/{kind}/")
+}
+
+/// Writes the same.
+pub(super) fn write_resource_prefix(
+    text: &mut dyn Write,
+    service: &ServiceName,
+    kind: &ResourceType,
+) -> fmt::Result {
+    [service.as_str(), "/", kind.as_str(), "/"]
+        .into_iter()
+        .try_for_each(|part| text.write_str(part))
+}
+
+/// Writes an action's id.
+pub(super) fn write_action(
+    text: &mut dyn Write,
+    workspace: WorkspaceId,
+    service: &ServiceName,
+    action: &ActionName,
+) -> fmt::Result {
+    write!(text, "{workspace}/{service}/")?;
+    // `:` may stand in an action but not in an object's id, and `|` the other way round, so no two actions meet.
+    for (number, part) in action.as_str().split(':').enumerate() {
+        if number > 0 {
+            text.write_char('|')?;
+        }
+        text.write_str(part)?;
+    }
+    Ok(())
+}
