@@ -1,0 +1,273 @@
+//! The edge's side of the feed: follows the control plane, reconnects by itself, and keeps on disk what it knows.
+//!
+//! It never makes an edge stop: whatever goes wrong, the state stays as it is and grows old, and whoever decides from
+//! it looks at its age.
+
+mod backoff;
+mod download;
+mod error;
+mod session;
+mod transit;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::{Clock, Random};
+use sentinel_token::PlainEdgeKey;
+use tokio::sync::watch;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Uri};
+
+use crate::disk::{self, StateDir, Writer};
+use crate::replica::Replica;
+use backoff::Backoff;
+use session::Session;
+
+pub use error::FollowError;
+
+/// Where a follower gets its state from, and where it keeps it.
+#[derive(Debug, Clone)]
+pub struct FollowerConfig {
+    /// The control plane's base URL: `https://…`, or `http://` on the same machine.
+    pub url: String,
+    /// The key that the edge was enrolled with.
+    pub edge_key: PlainEdgeKey,
+    /// Where the replica is kept over restarts.
+    pub state_dir: PathBuf,
+    /// PEM certificates to trust in place of the system's.
+    pub ca_certificate: Option<Vec<u8>>,
+    /// Allows `http://` to another machine. What the edge knows can then be read on the way; it still cannot be forged.
+    pub danger_plaintext: bool,
+}
+
+/// A configuration that no connection can be made from.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidFollower {
+    /// The URL is no `http` or `https` URL.
+    #[error("`{0}` is not the URL of a control plane: `https://host` or `http://127.0.0.1:9003` is expected")]
+    Url(String),
+    /// The URL would send the edge's secret in clear to another machine.
+    #[error("`{0}` is not encrypted: use `https://`, or set `danger_plaintext` if the network is trusted")]
+    Plaintext(String),
+    /// The certificates cannot be used.
+    #[error("the connection cannot be set up")]
+    Tls(#[source] tonic::transport::Error),
+}
+
+/// What a follower is doing, for metrics and readiness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// Whether heartbeats are coming in.
+    pub connected: bool,
+    /// How many connections were begun.
+    pub sessions: u64,
+    /// How many snapshots were installed.
+    pub snapshots: u64,
+    /// How many frames were applied.
+    pub frames: u64,
+    /// Why the last connection ended.
+    pub last_error: Option<String>,
+}
+
+/// Keeps a replica up to date.
+pub struct Follower {
+    endpoint: Endpoint,
+    config: FollowerConfig,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    status: watch::Sender<FollowerStatus>,
+}
+
+impl Follower {
+    /// A follower that is not running yet.
+    pub fn new(
+        config: FollowerConfig,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, InvalidFollower> {
+        Ok(Self {
+            endpoint: endpoint(&config)?,
+            config,
+            clock,
+            random,
+            status: watch::Sender::default(),
+        })
+    }
+
+    /// What it is doing, as it changes.
+    pub fn status(&self) -> watch::Receiver<FollowerStatus> {
+        self.status.subscribe()
+    }
+
+    /// Follows until `shutdown` completes. First the state on disk is installed, if there is one; then the control
+    /// plane is followed for ever.
+    pub async fn run(self, replica: Replica, shutdown: impl Future<Output = ()>) {
+        let mut writer = self.restore(&replica).await;
+        let mut session = Session::new(&self, replica);
+        let mut backoff = Backoff::new();
+        tokio::pin!(shutdown);
+        loop {
+            let error = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                error = session.run(writer.as_ref()) => error,
+            };
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the control plane is not being followed"
+            );
+            self.status.send_modify(|status| {
+                status.connected = false;
+                status.last_error = Some(error.to_string());
+            });
+            if session.was_good(&error) {
+                backoff.reset();
+            }
+            let pause = backoff.next(&*self.random, error.patience());
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if writer.is_none() {
+                writer = self.open_dir().await.map(|dir| Writer::start(dir, None));
+            }
+        }
+        self.status.send_modify(|status| status.connected = false);
+        if let Some(writer) = writer {
+            writer.close().await;
+        }
+    }
+
+    /// Installs what is on disk.
+    async fn restore(&self, replica: &Replica) -> Option<Writer> {
+        let dir = self.open_dir().await?;
+        let (key, now) = (*self.config.edge_key.feed_key(), self.clock.now());
+        let read = tokio::task::spawn_blocking(move || (disk::restore(&dir, &key, now), dir)).await;
+        let Ok((restored, dir)) = read else {
+            tracing::error!("reading the stored replica failed");
+            return None;
+        };
+        let restored = restored
+            .inspect_err(|error| self.disk_failed(error))
+            .unwrap_or_default();
+        let writer = Writer::start(dir, restored.as_ref());
+        if let Some(restored) = restored {
+            tracing::info!(
+                revision = %restored.state.revision(),
+                facts = restored.state.len(),
+                age_s = restored.age.map(|age| age.as_secs()),
+                "the stored replica is used"
+            );
+            replica.install(restored.state);
+            if let Some(age) = restored.age {
+                replica.touched_ago(age);
+            }
+        }
+        Some(writer)
+    }
+
+    async fn open_dir(&self) -> Option<StateDir> {
+        let dir = self.config.state_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || StateDir::open(&dir))
+            .await
+            .ok()?;
+        opened.inspect_err(|error| self.disk_failed(error)).ok()
+    }
+
+    fn disk_failed(&self, error: &std::io::Error) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            state_dir = %self.config.state_dir.display(),
+            "the state directory cannot be used: a restart without the control plane will know nothing"
+        );
+    }
+}
+
+fn endpoint(config: &FollowerConfig) -> Result<Endpoint, InvalidFollower> {
+    let not_a_url = || InvalidFollower::Url(config.url.clone());
+    let uri: Uri = config.url.parse().map_err(|_| not_a_url())?;
+    let host = uri.host().ok_or_else(not_a_url)?;
+    let encrypted = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(not_a_url()),
+    };
+    if !encrypted && !config.danger_plaintext && !is_loopback(host) {
+        return Err(InvalidFollower::Plaintext(config.url.clone()));
+    }
+    let endpoint = Endpoint::from(uri)
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(2 << 20);
+    if !encrypted {
+        return Ok(endpoint);
+    }
+    let tls = match &config.ca_certificate {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    endpoint.tls_config(tls).map_err(InvalidFollower::Tls)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::{SystemClock, SystemRandom};
+    use sentinel_token::FeedVerifyKey;
+
+    use super::*;
+
+    fn follower(url: &str, danger_plaintext: bool) -> Result<(), InvalidFollower> {
+        let config = FollowerConfig {
+            url: url.into(),
+            edge_key: PlainEdgeKey::generate(&SystemRandom, FeedVerifyKey::from_bytes([0; 32])),
+            state_dir: PathBuf::new(),
+            ca_certificate: None,
+            danger_plaintext,
+        };
+        Follower::new(config, Arc::new(SystemClock), Arc::new(SystemRandom)).map(|_| ())
+    }
+
+    #[test]
+    fn the_secret_is_not_sent_in_clear_to_another_machine() {
+        for url in [
+            "http://127.0.0.1:9003",
+            "http://127.8.9.1",
+            "http://[::1]:9003",
+            "http://localhost:1",
+        ] {
+            assert!(follower(url, false).is_ok(), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1:9003",
+            "http://auth.example.com",
+            "http://127.0.0.1.evil.example",
+        ] {
+            assert!(
+                matches!(follower(url, false), Err(InvalidFollower::Plaintext(_))),
+                "{url}"
+            );
+            assert!(follower(url, true).is_ok(), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_urls_of_http_are_urls() {
+        assert!(follower("https://auth.example.com", false).is_ok());
+        for url in ["", "auth.example.com", "/x", "ftp://auth.example.com", "http://"] {
+            assert!(
+                matches!(follower(url, true), Err(InvalidFollower::Url(_))),
+                "`{url}`"
+            );
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! One connection after another, and the replica that they keep up to date.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use sentinel_core::Revision;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Request, Streaming};
+
+use super::Follower;
+use super::download::{Downloaded, download};
+use super::error::FollowError;
+use super::transit::Transit;
+use crate::disk::Writer;
+use crate::frame::{Frame, Heartbeat};
+use crate::proto::feed_client::FeedClient;
+use crate::proto::message::Message as Word;
+use crate::proto::{Message, SnapshotRequest, SubscribeRequest};
+use crate::replica::Replica;
+use crate::signed::Signed;
+use crate::snapshot::decode;
+use crate::state::ApplyError;
+
+/// How long the control plane may say nothing, or be late.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A frame may be as large as the control plane sends it, with room for the envelope.
+const MAX_MESSAGE: usize = 48 << 20;
+
+/// How often the heartbeat on disk is renewed.
+const CONTACT: Duration = Duration::from_secs(1);
+
+/// How often a snapshot is fetched only to make the journal short.
+const COMPACT: Duration = Duration::from_mins(1);
+
+/// A connection that was in touch for so long ended for a reason of its own, whatever it was.
+const STEADY: Duration = Duration::from_secs(1);
+
+pub(super) struct Session<'a> {
+    follower: &'a Follower,
+    replica: Replica,
+    needs_snapshot: bool,
+    in_touch_since: Option<Instant>,
+    /// Whether this connection brought anything that was applied or accepted.
+    progressed: bool,
+    contact_written: Option<Instant>,
+    compacted: Option<Instant>,
+}
+
+/// What belongs to one subscription.
+struct Stream<'w> {
+    writer: Option<&'w Writer>,
+    nonce: [u8; 16],
+    sequence: u64,
+    transit: Transit,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(follower: &'a Follower, replica: Replica) -> Self {
+        Self {
+            follower,
+            replica,
+            needs_snapshot: false,
+            in_touch_since: None,
+            progressed: false,
+            contact_written: None,
+            compacted: None,
+        }
+    }
+
+    /// Whether the connection that ended was a good one, so that the next try need not wait.
+    pub(super) fn was_good(&self, error: &FollowError) -> bool {
+        let steady = self.in_touch_since.is_some_and(|since| since.elapsed() >= STEADY);
+        steady || (self.progressed && error.is_loss())
+    }
+
+    /// Connects and follows until something goes wrong.
+    pub(super) async fn run(&mut self, writer: Option<&Writer>) -> FollowError {
+        self.in_touch_since = None;
+        self.progressed = false;
+        self.follower.status.send_modify(|status| status.sessions += 1);
+        let Err(error) = self.follow(writer).await;
+        self.needs_snapshot |= error.needs_snapshot();
+        error
+    }
+
+    async fn follow(&mut self, writer: Option<&Writer>) -> Result<Infallible, FollowError> {
+        let channel = self
+            .follower
+            .endpoint
+            .connect()
+            .await
+            .map_err(FollowError::Connect)?;
+        let mut client = FeedClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        if self.needs_snapshot || self.replica.load().revision() == Revision::ZERO {
+            self.fetch_snapshot(client.clone(), writer).await?;
+        }
+        let mut stream = Stream {
+            writer,
+            nonce: self.nonce(),
+            sequence: 0,
+            transit: Transit::new(),
+        };
+        let Revision { epoch, number } = self.replica.load().revision();
+        let request = self.authorized(SubscribeRequest {
+            epoch,
+            revision: number,
+            nonce: stream.nonce.to_vec().into(),
+        });
+        let answered = timeout(SILENCE, client.subscribe(request)).await;
+        let mut messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
+        let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
+        loop {
+            tokio::select! {
+                message = next(&mut messages) => self.on_message(message?, &mut stream)?,
+                Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
+            }
+            if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
+                let (client, request) = (client.clone(), self.authorized(SnapshotRequest {}));
+                let key = *self.follower.config.edge_key.feed_key();
+                compaction.spawn(async move { download(client, request, &key).await });
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message, stream: &mut Stream<'_>) -> Result<(), FollowError> {
+        match message.message {
+            Some(Word::Frame(signed)) => self.on_frame(Signed::from_proto(signed), stream),
+            Some(Word::Heartbeat(signed)) => self.on_heartbeat(Signed::from_proto(signed), stream),
+            Some(Word::Reset(_)) => Err(FollowError::Reset),
+            None => Err(FollowError::Protocol("a message must not be empty")),
+        }
+    }
+
+    fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
+        let frame = Frame::open(&signed, self.follower.config.edge_key.feed_key())?;
+        if frame.to <= self.replica.load().revision() {
+            return Ok(());
+        }
+        self.replica.apply(&frame).map_err(|error| match error {
+            ApplyError::Gap { .. } => FollowError::Gap(error),
+            ApplyError::Diverged { at, .. } => FollowError::Diverged(at),
+            other => FollowError::NotApplicable(other),
+        })?;
+        self.replica.note_head(frame.to);
+        self.progressed = true;
+        if let Some(writer) = stream.writer {
+            writer.frame(signed, &frame);
+        }
+        self.follower.status.send_modify(|status| status.frames += 1);
+        Ok(())
+    }
+
+    fn on_heartbeat(&mut self, signed: Signed, stream: &mut Stream<'_>) -> Result<(), FollowError> {
+        let heartbeat = Heartbeat::open(&signed, self.follower.config.edge_key.feed_key())?;
+        if heartbeat.nonce != stream.nonce || heartbeat.sequence <= stream.sequence {
+            return Err(FollowError::Protocol("a heartbeat must not be replayed"));
+        }
+        stream.sequence = heartbeat.sequence;
+        let delay = stream.transit.delay(heartbeat.sent_at);
+        let (head, state) = (heartbeat.head, self.replica.load());
+        self.replica.note_head(head);
+        if head == state.revision() && heartbeat.digest != state.digest() {
+            // What is published is known to be wrong: nobody is to decide from it, and no restart is to bring it back.
+            self.replica.distrust();
+            if let Some(writer) = stream.writer {
+                writer.distrust();
+            }
+            return Err(FollowError::Diverged(head));
+        }
+        if head.epoch != state.revision().epoch {
+            return Err(FollowError::Reset);
+        }
+        if head > state.revision() {
+            return Err(FollowError::Missing(head));
+        }
+        if delay > SILENCE {
+            return Err(FollowError::Late(delay));
+        }
+        self.replica.touched_ago(heartbeat.age.saturating_add(delay));
+        self.in_touch_since.get_or_insert_with(Instant::now);
+        self.progressed = true;
+        self.follower.status.send_if_modified(|status| {
+            let news = !status.connected;
+            status.connected = true;
+            news
+        });
+        let due = self.contact_written.is_none_or(|at| at.elapsed() >= CONTACT);
+        if let Some(writer) = stream.writer.filter(|_| due) {
+            writer.contact(signed);
+            self.contact_written = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn fetch_snapshot(
+        &mut self,
+        client: FeedClient<Channel>,
+        writer: Option<&Writer>,
+    ) -> Result<(), FollowError> {
+        let key = self.follower.config.edge_key.feed_key();
+        let downloaded = download(client, self.authorized(SnapshotRequest {}), key).await?;
+        let (offered, at) = (downloaded.manifest.revision, self.replica.load().revision());
+        if offered < at {
+            return Err(FollowError::Older { offered, at });
+        }
+        let (manifest, body) = (downloaded.manifest.clone(), downloaded.body.clone());
+        let state = tokio::task::spawn_blocking(move || decode(&manifest, &body))
+            .await
+            .map_err(|_| FollowError::Snapshot("reading it failed".into()))??;
+        tracing::info!(revision = %offered, facts = state.len(), "a snapshot is installed");
+        self.replica.install(state);
+        self.needs_snapshot = false;
+        if let Some(writer) = writer {
+            writer.snapshot(downloaded.signed, offered, downloaded.body);
+        }
+        self.follower.status.send_modify(|status| status.snapshots += 1);
+        Ok(())
+    }
+
+    fn may_compact(&mut self) -> bool {
+        let may = self.compacted.is_none_or(|at| at.elapsed() >= COMPACT);
+        if may {
+            self.compacted = Some(Instant::now());
+        }
+        may
+    }
+
+    fn authorized<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let bearer = format!("Bearer {}", self.follower.config.edge_key.secret().expose());
+        // The key is base64url, so the text is always a header value.
+        if let Ok(mut value) = bearer.parse::<MetadataValue<Ascii>>() {
+            value.set_sensitive(true);
+            request.metadata_mut().insert("authorization", value);
+        }
+        request
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        self.follower.random.fill(&mut nonce);
+        nonce
+    }
+}
+
+async fn next(messages: &mut Streaming<Message>) -> Result<Message, FollowError> {
+    timeout(SILENCE, messages.message())
+        .await
+        .map_err(|_| FollowError::Silent(SILENCE))??
+        .ok_or(FollowError::Ended)
+}
+
+/// The journal was long, or the disk failed: what was fetched replaces it. The state in memory stays as it is.
+fn compacted(
+    downloaded: Result<Result<Downloaded, FollowError>, tokio::task::JoinError>,
+    writer: Option<&Writer>,
+) {
+    match (downloaded, writer) {
+        (Ok(Ok(new)), Some(writer)) => writer.snapshot(new.signed, new.manifest.revision, new.body),
+        (Ok(Err(error)), _) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no snapshot to make the journal short"
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,83 @@
+//! What an edge keeps on disk, so that it can start again while the control plane is away.
+//!
+//! Three files, all of them in the control plane's words and with its signatures: the edge cannot make them, and reads
+//! them as if a stranger had written them.
+//!
+//! - `replica.snapshot`: the signed manifest and the body.
+//! - `replica.journal`: signed frames after it, appended. A crash may tear the last one; it is cut off.
+//! - `replica.contact`: the last signed heartbeat, so that the age of the state is known after a restart.
+
+mod journal;
+mod restore;
+mod writer;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+pub(crate) use restore::{Restored, restore};
+pub(crate) use writer::Writer;
+
+/// The directory, locked: two processes must not write one journal.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the directory if need be (readable by its owner only) and locks it.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        create_private(dir)?;
+        let lock = File::create(dir.join("replica.lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::Error(error) => error,
+            fs::TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another process uses it: give each edge a `state_dir` of its own",
+            ),
+        })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    fn snapshot(&self) -> PathBuf {
+        self.dir.join("replica.snapshot")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.join("replica.journal")
+    }
+
+    fn contact(&self) -> PathBuf {
+        self.dir.join("replica.contact")
+    }
+
+    /// Puts a whole file in place of another: after a crash there is the old one or the new one.
+    fn replace(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+        let temporary = path.with_extension("new");
+        let mut file = File::create(&temporary)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+#[cfg(unix)]
+fn create_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(not(unix))]
+fn create_private(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! From files to a state and its age. Every byte is checked; what does not hold is left out, and nothing panics.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use sentinel_core::{Revision, Timestamp};
+use sentinel_token::FeedVerifyKey;
+
+use super::StateDir;
+use super::journal::split_record;
+use crate::frame::{Frame, Heartbeat, SnapshotManifest};
+use crate::signed::Signed;
+use crate::snapshot::decode;
+use crate::state::{ApplyError, ReplicaState};
+
+/// What was found on disk.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) state: ReplicaState,
+    /// How long ago the state was known to be the newest. `None` if that cannot be said.
+    pub(crate) age: Option<Duration>,
+    /// The snapshot's revision and size, for the writer to go on from.
+    pub(super) base: Revision,
+    pub(super) snapshot_bytes: u64,
+    /// The ends of the records that are applied: the revision each leads to, and where it ends in the file.
+    pub(super) records: Vec<(Revision, u64)>,
+}
+
+/// Reads the state. `None` if there is no whole snapshot that the control plane signed. A journal with an end that
+/// cannot be used is cut off there.
+pub(crate) fn restore(dir: &StateDir, key: &FeedVerifyKey, now: Timestamp) -> io::Result<Option<Restored>> {
+    let Some(file) = read(&dir.snapshot())? else {
+        return Ok(None);
+    };
+    let Some(state) = read_snapshot(&file, key) else {
+        return Ok(None);
+    };
+    let mut restored = Restored {
+        base: state.revision(),
+        state,
+        age: None,
+        snapshot_bytes: file.len() as u64,
+        records: Vec::new(),
+    };
+    drop(file);
+    if let Some(journal) = read(&dir.journal())? {
+        let good = replay(&mut restored, &journal, key);
+        if good < journal.len() as u64 {
+            tracing::warn!(
+                good,
+                length = journal.len(),
+                "the end of the journal cannot be used and is cut off"
+            );
+            let file = File::options().write(true).open(dir.journal())?;
+            file.set_len(good)?;
+            file.sync_all()?;
+        }
+    }
+    let Some(contact) = read(&dir.contact())? else {
+        return Ok(Some(restored));
+    };
+    match read_contact(&contact, key, &restored.state, now) {
+        Contact::As(age) => restored.age = Some(age),
+        Contact::Unusable => tracing::warn!(
+            "how old the stored state is cannot be told: it is not used before the first contact"
+        ),
+        Contact::Diverged => {
+            tracing::error!("the stored state is not the one that the control plane had: it is not used");
+            return Ok(None);
+        }
+    }
+    Ok(Some(restored))
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_snapshot(file: &[u8], key: &FeedVerifyKey) -> Option<ReplicaState> {
+    let Some((signed, body)) = split_record(file) else {
+        tracing::warn!("the stored snapshot is damaged and is not used");
+        return None;
+    };
+    let state = SnapshotManifest::open(&signed, key)
+        .map_err(Into::into)
+        .and_then(|manifest| decode(&manifest, body));
+    state
+        .inspect_err(|error| {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the stored snapshot is not used"
+            );
+        })
+        .ok()
+}
+
+/// Applies the records that follow, and returns the length of the part that can be used.
+fn replay(restored: &mut Restored, journal: &[u8], key: &FeedVerifyKey) -> u64 {
+    let mut rest = journal;
+    while let Some((signed, after)) = split_record(rest) {
+        let Ok(frame) = Frame::open(&signed, key) else {
+            break;
+        };
+        let state = &restored.state;
+        match state.apply(&frame) {
+            Ok(next) => restored.state = next,
+            // From before the snapshot: a crash came between writing the snapshot and beginning a new journal.
+            Err(ApplyError::Gap { at, to, .. }) if to <= at && to.epoch == at.epoch => {}
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a journal record does not apply"
+                );
+                break;
+            }
+        }
+        rest = after;
+        let end = (journal.len() - rest.len()) as u64;
+        restored.records.push((frame.to, end));
+    }
+    (journal.len() - rest.len()) as u64
+}
+
+/// What the last heartbeat says about the restored state.
+enum Contact {
+    /// It was the newest that long ago.
+    As(Duration),
+    /// Nothing: the heartbeat is damaged, from the future, or knows of changes that are not on disk.
+    Unusable,
+    /// It is not the control plane's state at that revision.
+    Diverged,
+}
+
+fn read_contact(file: &[u8], key: &FeedVerifyKey, state: &ReplicaState, now: Timestamp) -> Contact {
+    let Some(Ok(heartbeat)) = Signed::from_bytes(file).map(|signed| Heartbeat::open(&signed, key)) else {
+        return Contact::Unusable;
+    };
+    if heartbeat.head == state.revision() && heartbeat.digest != state.digest() {
+        return Contact::Diverged;
+    }
+    if heartbeat.head > state.revision() || heartbeat.head.epoch != state.revision().epoch {
+        return Contact::Unusable;
+    }
+    match (now - heartbeat.sent_at).to_std() {
+        Ok(since) => Contact::As(since.saturating_add(heartbeat.age)),
+        Err(_) => Contact::Unusable,
+    }
+}

@@ -1,0 +1,407 @@
+//! Damage of every kind. What is read is always a state that the control plane had, or nothing.
+
+use std::time::Duration;
+
+use sentinel_core::{Change, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+use crate::digest::Digest;
+use crate::frame::{Frame, Heartbeat, SnapshotManifest};
+use crate::replica::Replica;
+use crate::signed::Signed;
+use crate::snapshot::encode;
+use crate::state::ReplicaState;
+use crate::testing::{FeedKey, every_kind_of_fact, rev, tuple};
+use sentinel_core::Revision;
+
+/// A control plane's words, and a directory to write them to.
+struct Stage {
+    dir: TempDir,
+    key: FeedKey,
+    replica: Replica,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_timestamp(seconds, 0).expect("in range")
+}
+
+impl Stage {
+    fn new() -> Self {
+        let replica = Replica::new();
+        replica.install(ReplicaState::from_snapshot(rev(1), every_kind_of_fact()).expect("good facts"));
+        Self {
+            dir: TempDir::new().expect("a directory"),
+            key: FeedKey::generate(),
+            replica,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The next change, as a signed frame.
+    fn commit(&self) -> (Signed, Frame) {
+        let to = rev(self.replica.load().revision().number + 1);
+        let changes = vec![Change::Put(tuple("a", &to.number.to_string()))];
+        let frame = self.replica.advance(to, changes).expect("applies");
+        (frame.seal(self.key.signer()), (*frame).clone())
+    }
+
+    fn snapshot(&self) -> (Signed, Revision, bytes::Bytes) {
+        let encoded = encode(&self.replica.load());
+        let revision = encoded.manifest.revision;
+        (
+            encoded.manifest.seal(self.key.signer()),
+            revision,
+            encoded.body.into(),
+        )
+    }
+
+    fn heartbeat(&self, sent_at: i64) -> Signed {
+        let state = self.replica.load();
+        let heartbeat = Heartbeat {
+            head: state.revision(),
+            digest: state.digest(),
+            sent_at: at(sent_at),
+            age: Duration::from_secs(1),
+            nonce: [0; 16],
+            sequence: 1,
+        };
+        heartbeat.seal(self.key.signer())
+    }
+
+    fn writer(&self) -> Writer {
+        let dir = StateDir::open(self.dir.path()).expect("free");
+        let restored = restore(&dir, self.key.public(), at(0)).expect("readable");
+        Writer::start(dir, restored.as_ref())
+    }
+
+    /// A snapshot at 1 and a journal to `to`, with contact at the end.
+    async fn write(&self, to: u64) {
+        let writer = self.writer();
+        let (manifest, revision, body) = self.snapshot();
+        writer.snapshot(manifest, revision, body);
+        for _ in 1..to {
+            let (signed, frame) = self.commit();
+            writer.frame(signed, &frame);
+        }
+        writer.contact(self.heartbeat(100));
+        writer.close().await;
+    }
+
+    fn restore_at(&self, seconds: i64) -> Option<Restored> {
+        let dir = StateDir::open(self.dir.path()).expect("free");
+        restore(&dir, self.key.public(), at(seconds)).expect("readable")
+    }
+}
+
+fn revision(restored: Option<&Restored>) -> Option<u64> {
+    restored.map(|restored| restored.state.revision().number)
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_with_its_age() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let restored = stage.restore_at(130).expect("a state");
+    assert_eq!(restored.state.revision(), rev(4));
+    assert_eq!(restored.state.digest(), stage.replica.load().digest());
+    assert_eq!(restored.state.len(), stage.replica.load().len());
+    assert_eq!(
+        restored.age,
+        Some(Duration::from_secs(31)),
+        "30 s, and 1 s that it had at the sender"
+    );
+}
+
+#[tokio::test]
+async fn without_a_believable_contact_the_age_is_not_known() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let contact = std::fs::read(stage.path("replica.contact")).expect("written");
+    assert!(
+        stage.restore_at(99).expect("a state").age.is_none(),
+        "from the future"
+    );
+    for at in 0..contact.len() {
+        let mut flipped = contact.clone();
+        flipped[at] ^= 0x20;
+        std::fs::write(stage.path("replica.contact"), &flipped).expect("written");
+        assert!(stage.restore_at(130).expect("a state").age.is_none(), "byte {at}");
+    }
+    std::fs::write(stage.path("replica.contact"), b"").expect("written");
+    assert!(stage.restore_at(130).expect("a state").age.is_none());
+    std::fs::remove_file(stage.path("replica.contact")).expect("there");
+    assert!(stage.restore_at(130).expect("a state").age.is_none());
+    // A heartbeat that knows of a change that is not on disk says nothing about what is.
+    stage.commit();
+    std::fs::write(stage.path("replica.contact"), stage.heartbeat(100).to_bytes()).expect("written");
+    assert!(stage.restore_at(130).expect("a state").age.is_none());
+}
+
+#[tokio::test]
+async fn a_contact_with_another_digest_makes_the_state_worthless() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let heartbeat = Heartbeat {
+        head: rev(4),
+        digest: Digest::EMPTY,
+        sent_at: at(100),
+        age: Duration::ZERO,
+        nonce: [0; 16],
+        sequence: 1,
+    };
+    let signed = heartbeat.seal(stage.key.signer());
+    std::fs::write(stage.path("replica.contact"), signed.to_bytes()).expect("written");
+    assert!(stage.restore_at(130).is_none());
+}
+
+#[tokio::test]
+async fn a_journal_torn_anywhere_is_cut_to_its_last_whole_record() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let journal = std::fs::read(stage.path("replica.journal")).expect("written");
+    let ends: Vec<usize> = stage
+        .restore_at(130)
+        .expect("a state")
+        .records
+        .iter()
+        .map(|(_, end)| usize::try_from(*end).expect("small"))
+        .collect();
+    assert_eq!((ends.len(), ends.last()), (3, Some(&journal.len())));
+    for cut in 0..journal.len() {
+        std::fs::write(stage.path("replica.journal"), &journal[..cut]).expect("written");
+        let restored = stage.restore_at(130).expect("a state");
+        let whole = ends.iter().filter(|end| **end <= cut).count();
+        assert_eq!(restored.state.revision(), rev(1 + whole as u64), "cut at {cut}");
+        assert_eq!(restored.age, None, "the contact knows of more");
+        let left = std::fs::metadata(stage.path("replica.journal"))
+            .expect("there")
+            .len();
+        assert_eq!(left, restored.records.last().map_or(0, |(_, end)| *end));
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_the_journal_ends_it_there() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let journal = std::fs::read(stage.path("replica.journal")).expect("written");
+    let digests = [stage.restore_at(130).expect("a state").state.digest()];
+    for at in 0..journal.len() {
+        let mut flipped = journal.clone();
+        flipped[at] ^= 0x01;
+        std::fs::write(stage.path("replica.journal"), &flipped).expect("written");
+        let restored = stage.restore_at(130).expect("a state");
+        assert!(restored.state.revision() < rev(4), "byte {at} was not noticed");
+        assert!(!digests.contains(&restored.state.digest()));
+        assert_eq!(restored.age, None);
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_the_snapshot_makes_it_worthless() {
+    let stage = Stage::new();
+    stage.write(2).await;
+    let snapshot = std::fs::read(stage.path("replica.snapshot")).expect("written");
+    for at in (0..snapshot.len()).step_by(3) {
+        let mut flipped = snapshot.clone();
+        flipped[at] ^= 0x80;
+        std::fs::write(stage.path("replica.snapshot"), &flipped).expect("written");
+        assert!(stage.restore_at(130).is_none(), "byte {at} was not noticed");
+    }
+    for cut in (0..snapshot.len()).step_by(11) {
+        std::fs::write(stage.path("replica.snapshot"), &snapshot[..cut]).expect("written");
+        assert!(stage.restore_at(130).is_none(), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_of_another_epoch_is_never_applied() {
+    let stage = Stage::new();
+    stage.write(1).await;
+    let other = Replica::new();
+    other.install(
+        ReplicaState::from_snapshot(Revision { epoch: 2, number: 1 }, every_kind_of_fact())
+            .expect("good facts"),
+    );
+    let to = Revision { epoch: 2, number: 2 };
+    let frame = other
+        .advance(to, vec![Change::Put(tuple("x", "y"))])
+        .expect("applies");
+    let record = journal::record(&frame.seal(stage.key.signer()));
+    std::fs::write(stage.path("replica.journal"), record).expect("written");
+    let restored = stage.restore_at(130).expect("a state");
+    assert_eq!(restored.state.revision(), rev(1));
+    assert!(restored.records.is_empty());
+    assert_eq!(
+        std::fs::metadata(stage.path("replica.journal"))
+            .expect("there")
+            .len(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn nothing_of_another_control_plane_is_read() {
+    let stage = Stage::new();
+    stage.write(3).await;
+    let dir = StateDir::open(stage.dir.path()).expect("free");
+    let stranger = FeedKey::generate();
+    assert!(
+        restore(&dir, stranger.public(), at(130))
+            .expect("readable")
+            .is_none()
+    );
+    // A good snapshot with a stranger's frame behind it.
+    let (_, frame) = stage.commit();
+    let journal = std::fs::read(stage.path("replica.journal")).expect("written");
+    let forged = [journal, journal::record(&frame.seal(stranger.signer()))].concat();
+    std::fs::write(stage.path("replica.journal"), forged).expect("written");
+    drop(dir);
+    assert_eq!(revision(stage.restore_at(130).as_ref()), Some(3));
+}
+
+#[tokio::test]
+async fn the_writer_goes_on_where_a_restart_found_the_journal() {
+    let stage = Stage::new();
+    stage.write(3).await;
+    // A torn record at the end is overwritten, not appended to.
+    let mut journal = std::fs::read(stage.path("replica.journal")).expect("written");
+    journal.extend_from_slice(&[0, 0, 1, 0, 7, 7]);
+    std::fs::write(stage.path("replica.journal"), journal).expect("written");
+    let writer = stage.writer();
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    assert!(!writer.wants_snapshot());
+    writer.close().await;
+    assert_eq!(revision(stage.restore_at(130).as_ref()), Some(4));
+}
+
+#[tokio::test]
+async fn a_newer_snapshot_keeps_the_journal_that_follows_it() {
+    let stage = Stage::new();
+    let writer = stage.writer();
+    assert!(writer.wants_snapshot(), "there is nothing to append to");
+    let (manifest, revision, body) = stage.snapshot();
+    writer.snapshot(manifest, revision, body);
+    assert!(!writer.wants_snapshot());
+    let mut middle = None;
+    for number in 2..=6 {
+        let (signed, frame) = stage.commit();
+        writer.frame(signed, &frame);
+        if number == 4 {
+            middle = Some(stage.snapshot());
+        }
+    }
+    let (manifest, revision, body) = middle.expect("taken at 4");
+    writer.snapshot(manifest, revision, body);
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    writer.close().await;
+    let restored = stage.restore_at(0).expect("a state");
+    assert_eq!((restored.base, restored.state.revision()), (rev(4), rev(7)));
+    assert_eq!(restored.records.len(), 3);
+    assert_eq!(restored.state.digest(), stage.replica.load().digest());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_ahead_of_the_frames_swallows_them() {
+    let stage = Stage::new();
+    stage.write(2).await;
+    let writer = stage.writer();
+    let frames: Vec<_> = (0..3).map(|_| stage.commit()).collect();
+    let (manifest, revision, body) = stage.snapshot();
+    writer.snapshot(manifest, revision, body);
+    for (signed, frame) in frames {
+        writer.frame(signed, &frame);
+    }
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    writer.close().await;
+    let restored = stage.restore_at(0).expect("a state");
+    assert_eq!((restored.base, restored.state.revision()), (rev(5), rev(6)));
+}
+
+#[tokio::test]
+async fn an_old_journal_beside_a_new_snapshot_is_no_harm() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    // The crash came after the snapshot was put in place and before the journal was.
+    let (manifest, _, body) = stage.snapshot();
+    let file = [journal::record(&manifest), body.to_vec()].concat();
+    std::fs::write(stage.path("replica.snapshot"), file).expect("written");
+    let restored = stage.restore_at(130).expect("a state");
+    assert_eq!((restored.base, restored.state.revision()), (rev(4), rev(4)));
+    assert!(restored.age.is_some());
+}
+
+#[tokio::test]
+async fn a_hole_in_the_journal_asks_for_a_snapshot_and_is_not_written_over() {
+    let stage = Stage::new();
+    stage.write(2).await;
+    let writer = stage.writer();
+    stage.commit();
+    for _ in 0..2 {
+        let (signed, frame) = stage.commit();
+        writer.frame(signed, &frame);
+    }
+    let wants = writer.wants_snapshot.clone();
+    writer.close().await;
+    assert!(wants.load(std::sync::atomic::Ordering::Relaxed));
+    assert_eq!(revision(stage.restore_at(130).as_ref()), Some(2));
+}
+
+#[tokio::test]
+async fn a_long_journal_asks_for_a_snapshot() {
+    let stage = Stage::new();
+    stage.write(1).await;
+    let writer = stage.writer();
+    let wants = writer.wants_snapshot.clone();
+    for number in 1..6 {
+        let frame = Frame {
+            from: rev(number),
+            to: rev(number + 1),
+            changes: vec![],
+            digest: Digest::EMPTY,
+        };
+        writer.frame(
+            stage.key.seal(crate::signed::Kind::Frame, vec![0; 1 << 20]),
+            &frame,
+        );
+    }
+    writer.close().await;
+    assert!(wants.load(std::sync::atomic::Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn distrust_is_remembered_over_a_restart() {
+    let stage = Stage::new();
+    stage.write(3).await;
+    let writer = stage.writer();
+    writer.distrust();
+    writer.close().await;
+    assert!(stage.restore_at(130).expect("a state").age.is_none());
+}
+
+#[test]
+fn a_directory_belongs_to_one_process() {
+    let dir = TempDir::new().expect("a directory");
+    let first = StateDir::open(&dir.path().join("a/b")).expect("made");
+    let error = StateDir::open(&dir.path().join("a/b")).expect_err("taken");
+    assert!(error.to_string().contains("state_dir"), "{error}");
+    drop(first);
+    assert!(StateDir::open(&dir.path().join("a/b")).is_ok());
+}
+
+#[test]
+fn a_manifest_does_not_vouch_for_another_body() {
+    let stage = Stage::new();
+    let (manifest, _, _) = stage.snapshot();
+    let opened = SnapshotManifest::open(&manifest, stage.key.public()).expect("signed");
+    stage.commit();
+    let (_, _, body) = stage.snapshot();
+    assert!(crate::snapshot::decode(&opened, &body).is_err());
+}

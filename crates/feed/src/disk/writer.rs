@@ -1,0 +1,272 @@
+//! The thread that writes what the follower applied. It is always behind the state in memory, never ahead of what the
+//! control plane signed, and enforcement never waits for it.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use sentinel_core::Revision;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::journal::record;
+use super::{Restored, StateDir};
+use crate::frame::Frame;
+use crate::signed::Signed;
+
+/// How many writes may wait. Beyond that the journal is given up until the next snapshot.
+const QUEUE: usize = 1024;
+
+/// A journal of this size is worth a fresh snapshot, if the snapshot is not larger itself.
+const COMPACT: u64 = 4 << 20;
+
+/// Hands writes to the thread.
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Write>,
+    /// The disk lags behind for good, or the journal is long: a fresh snapshot is wanted.
+    pub(super) wants_snapshot: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+enum Write {
+    Frame {
+        signed: Signed,
+        from: Revision,
+        to: Revision,
+    },
+    Contact(Signed),
+    Distrust,
+    Snapshot {
+        manifest: Signed,
+        revision: Revision,
+        body: Bytes,
+    },
+}
+
+impl Writer {
+    /// Goes on behind what was restored; without it, from the next snapshot on.
+    pub(crate) fn start(dir: StateDir, restored: Option<&Restored>) -> Self {
+        let (queue, mut writes) = mpsc::channel(QUEUE);
+        let wants_snapshot = Arc::new(AtomicBool::new(restored.is_none()));
+        let mut files = Files::new(dir, restored, Arc::clone(&wants_snapshot));
+        let thread = tokio::task::spawn_blocking(move || {
+            while let Some(first) = writes.blocking_recv() {
+                files.write_batch(first, &mut writes);
+            }
+        });
+        Self {
+            queue,
+            wants_snapshot,
+            thread,
+        }
+    }
+
+    /// A frame was applied.
+    pub(crate) fn frame(&self, signed: Signed, frame: &Frame) {
+        let (from, to) = (frame.from, frame.to);
+        self.push(Write::Frame { signed, from, to });
+    }
+
+    /// A heartbeat was accepted.
+    pub(crate) fn contact(&self, signed: Signed) {
+        self.push(Write::Contact(signed));
+    }
+
+    /// The state was found to be wrong: after a restart its age is not known.
+    pub(crate) fn distrust(&self) {
+        self.push(Write::Distrust);
+    }
+
+    /// A snapshot was fetched.
+    pub(crate) fn snapshot(&self, manifest: Signed, revision: Revision, body: Bytes) {
+        self.wants_snapshot.store(false, Ordering::Relaxed);
+        self.push(Write::Snapshot {
+            manifest,
+            revision,
+            body,
+        });
+    }
+
+    /// Whether a fresh snapshot is wanted.
+    pub(crate) fn wants_snapshot(&self) -> bool {
+        self.wants_snapshot.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is waiting, and ends.
+    pub(crate) async fn close(self) {
+        drop(self.queue);
+        if self.thread.await.is_err() {
+            tracing::error!("the writer of the replica's files died");
+        }
+    }
+
+    fn push(&self, write: Write) {
+        // A frame that is not written leaves a hole; the thread sees it by the next one's `from`, and so does whoever
+        // reads the files after a crash before that.
+        if self.queue.try_send(write).is_err() {
+            self.wants_snapshot.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The files as the thread knows them.
+struct Files {
+    dir: StateDir,
+    wants_snapshot: Arc<AtomicBool>,
+    /// Where snapshot and journal together lead; `None` if they lead nowhere (yet).
+    at: Option<Revision>,
+    base: Revision,
+    snapshot_bytes: u64,
+    journal: Option<File>,
+    /// The revision each journal record leads to, and where it ends.
+    records: Vec<(Revision, u64)>,
+}
+
+impl Files {
+    fn new(dir: StateDir, restored: Option<&Restored>, wants_snapshot: Arc<AtomicBool>) -> Self {
+        Self {
+            dir,
+            wants_snapshot,
+            at: restored.map(|restored| restored.state.revision()),
+            base: restored.map_or(Revision::ZERO, |restored| restored.base),
+            snapshot_bytes: restored.map_or(0, |restored| restored.snapshot_bytes),
+            journal: None,
+            records: restored.map_or_else(Vec::new, |restored| restored.records.clone()),
+        }
+    }
+
+    /// Writes everything that is waiting, with one `fsync` for all frames, and the last heartbeat behind them.
+    fn write_batch(&mut self, first: Write, more: &mut mpsc::Receiver<Write>) {
+        let mut contact = None;
+        let mut next = Some(first);
+        let mut written = Ok(());
+        while let Some(write) = next {
+            written = written.and_then(|()| match write {
+                Write::Frame { signed, from, to } => self.append(&signed, from, to),
+                Write::Snapshot {
+                    manifest,
+                    revision,
+                    body,
+                } => self.replace_snapshot(&manifest, revision, &body),
+                Write::Contact(signed) => {
+                    contact = Some(signed);
+                    Ok(())
+                }
+                Write::Distrust => {
+                    contact = None;
+                    self.forget()
+                }
+            });
+            next = more.try_recv().ok();
+        }
+        let written = written.and_then(|()| {
+            if let Some(journal) = &self.journal {
+                journal.sync_data()?;
+            }
+            // Behind the frames, so that a heartbeat on disk never knows more than the frames on disk lead to.
+            match contact {
+                Some(signed) => self.dir.replace(&self.dir.contact(), &[&signed.to_bytes()]),
+                None => Ok(()),
+            }
+        });
+        if let Err(error) = written {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the replica cannot be written to disk: a restart without the control plane will know less"
+            );
+            self.give_up();
+        } else if self.journal_bytes() > COMPACT.max(self.snapshot_bytes) {
+            self.wants_snapshot.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn append(&mut self, signed: &Signed, from: Revision, to: Revision) -> io::Result<()> {
+        let Some(at) = self.at else {
+            return Ok(());
+        };
+        // The snapshot on disk can be newer than the state in memory was when it asked for it.
+        if to <= at {
+            return Ok(());
+        }
+        if from != at {
+            self.give_up();
+            return Ok(());
+        }
+        let record = record(signed);
+        let end = self.journal_bytes() + record.len() as u64;
+        let journal = match &mut self.journal {
+            Some(journal) => journal,
+            none => {
+                let journal = File::options()
+                    .create(true)
+                    .append(true)
+                    .open(self.dir.journal())?;
+                // After a crash nothing is left behind the last good record.
+                journal.set_len(end - record.len() as u64)?;
+                none.insert(journal)
+            }
+        };
+        journal.write_all(&record)?;
+        self.records.push((to, end));
+        self.at = Some(to);
+        Ok(())
+    }
+
+    /// Puts a snapshot in place and keeps of the journal what comes after it.
+    fn replace_snapshot(&mut self, manifest: &Signed, revision: Revision, body: &[u8]) -> io::Result<()> {
+        if self.at.is_some() && revision <= self.base {
+            return Ok(());
+        }
+        let head = record(manifest);
+        self.dir.replace(&self.dir.snapshot(), &[&head, body])?;
+        self.base = revision;
+        self.snapshot_bytes = (head.len() + body.len()) as u64;
+
+        let tail = self.tail_after(revision)?;
+        self.journal = None;
+        self.dir.replace(&self.dir.journal(), &[&tail])?;
+        self.wants_snapshot.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The journal's bytes after the record that leads to `revision`, when there is one; `at` and `records` follow.
+    fn tail_after(&mut self, revision: Revision) -> io::Result<Vec<u8>> {
+        let place = self.records.iter().position(|(to, _)| *to == revision);
+        let Some(place) = place.filter(|_| self.at.is_some_and(|at| at.epoch == revision.epoch)) else {
+            self.records.clear();
+            self.at = Some(revision);
+            return Ok(Vec::new());
+        };
+        if let Some(journal) = &self.journal {
+            journal.sync_data()?;
+        }
+        let skipped = self.records.drain(..=place).next_back().map_or(0, |(_, end)| end);
+        for (_, end) in &mut self.records {
+            *end -= skipped;
+        }
+        self.at = Some(self.records.last().map_or(revision, |(to, _)| *to));
+        let journal = std::fs::read(self.dir.journal())?;
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        Ok(journal.get(skipped..).unwrap_or_default().to_vec())
+    }
+
+    fn journal_bytes(&self) -> u64 {
+        self.records.last().map_or(0, |(_, end)| *end)
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        self.give_up();
+        match std::fs::remove_file(self.dir.contact()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing is appended any more until a snapshot is there to append to.
+    fn give_up(&mut self) {
+        self.at = None;
+        self.wants_snapshot.store(true, Ordering::Relaxed);
+    }
+}

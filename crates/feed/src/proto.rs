@@ -1,0 +1,8 @@
+//! What `build.rs` makes of `feed.proto`. Nothing outside the conversions in this crate looks at it.
+
+#![expect(
+    clippy::pedantic,
+    reason = "generated; the contract is documented in feed.proto"
+)]
+
+tonic::include_proto!("sentinel.feed.v1");

@@ -1,0 +1,237 @@
+//! The one place in a process where the replicated state is published, and how long ago it was known to be true.
+//!
+//! Readers never wait: the state is swapped, not locked. Ages are measured with tokio's clock, which does not jump.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use sentinel_core::{Change, Revision};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::frame::Frame;
+use crate::state::{ApplyError, ReplicaState};
+
+/// A replica of the control plane's state. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: ArcSwap<ReplicaState>,
+    /// One writer at a time; readers do not take it.
+    writer: Mutex<()>,
+    revisions: watch::Sender<Revision>,
+    head: watch::Sender<Revision>,
+    born: Instant,
+    /// As of when the state was last known to be the newest: nanoseconds after `born`, or `NEVER`.
+    in_touch: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Replica {
+    /// A replica that knows nothing and was never in touch.
+    pub fn new() -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                state: ArcSwap::from_pointee(ReplicaState::empty()),
+                writer: Mutex::new(()),
+                revisions: watch::Sender::new(Revision::ZERO),
+                head: watch::Sender::new(Revision::ZERO),
+                born: Instant::now(),
+                in_touch: AtomicI64::new(NEVER),
+            }),
+        }
+    }
+
+    /// The present state, without waiting. Take it once per request: it does not change under the reader.
+    pub fn load(&self) -> Guard<Arc<ReplicaState>> {
+        self.inner.state.load()
+    }
+
+    /// The present state, to be kept across an await.
+    pub fn load_full(&self) -> Arc<ReplicaState> {
+        self.inner.state.load_full()
+    }
+
+    /// Whether there is a state that was known to be the newest at some time. How long ago that was is `age`.
+    pub fn is_ready(&self) -> bool {
+        self.age().is_some()
+    }
+
+    /// Replaces the whole state. It does not say that the state is the newest: `touch` does.
+    pub fn install(&self, state: ReplicaState) {
+        let _writer = self.writer();
+        self.publish(state);
+    }
+
+    /// Applies a frame. On an error nothing has changed.
+    pub fn apply(&self, frame: &Frame) -> Result<(), ApplyError> {
+        let _writer = self.writer();
+        let next = self.load().apply(frame)?;
+        self.publish(next);
+        Ok(())
+    }
+
+    /// Applies the changes of one revision and returns the frame for others: what the control plane does.
+    pub fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<Arc<Frame>, ApplyError> {
+        let _writer = self.writer();
+        let (next, frame) = self.load().advance(to, changes)?;
+        self.publish(next);
+        Ok(Arc::new(frame))
+    }
+
+    /// Says that the state is the newest, now.
+    pub fn touch(&self) {
+        self.touched_ago(Duration::ZERO);
+    }
+
+    /// Says that the state was the newest at a moment in the past. An older word never replaces a newer one.
+    pub fn touched_ago(&self, ago: Duration) {
+        let ago = i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX);
+        let at = self.nanos().saturating_sub(ago).max(NEVER + 1);
+        self.inner.in_touch.fetch_max(at, Ordering::AcqRel);
+    }
+
+    /// Takes back every word that the state was the newest: it was found to be wrong. Nobody is to decide from it
+    /// until it was replaced and is in touch again.
+    pub fn distrust(&self) {
+        self.inner.in_touch.store(NEVER, Ordering::Release);
+    }
+
+    /// How long ago the state was last known to be the newest; `None` if it never was.
+    pub fn age(&self) -> Option<Duration> {
+        let at = self.inner.in_touch.load(Ordering::Acquire);
+        if at == NEVER {
+            return None;
+        }
+        let nanos = self.nanos().saturating_sub(at);
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+    }
+
+    /// Waits until the state is at least as new as `revision`, but no longer than `limit`. Whether it is.
+    pub async fn wait_for(&self, revision: Revision, limit: Duration) -> bool {
+        if self.load().revision() >= revision {
+            return true;
+        }
+        let mut revisions = self.changed();
+        timeout(limit, revisions.wait_for(|current| *current >= revision))
+            .await
+            .is_ok_and(|reached| reached.is_ok())
+    }
+
+    /// The revision of the published state, as it changes.
+    pub fn changed(&self) -> watch::Receiver<Revision> {
+        self.inner.revisions.subscribe()
+    }
+
+    /// The newest revision that the control plane is known to have; the difference to the state's is the lag.
+    pub fn head(&self) -> Revision {
+        (*self.inner.head.borrow()).max(self.load().revision())
+    }
+
+    pub(crate) fn note_head(&self, head: Revision) {
+        self.inner.head.send_replace(head);
+    }
+
+    fn publish(&self, state: ReplicaState) {
+        let revision = state.revision();
+        self.inner.state.store(Arc::new(state));
+        self.inner.revisions.send_replace(revision);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, ()> {
+        // The lock guards no data, so a panic of another writer leaves nothing half done.
+        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nanos(&self) -> i64 {
+        i64::try_from(self.inner.born.elapsed().as_nanos()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{rev, tuple};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(number: u64) -> ReplicaState {
+        ReplicaState::from_snapshot(rev(number), []).expect("no facts")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn age_counts_from_the_last_touch() {
+        let replica = Replica::new();
+        assert_eq!((replica.age(), replica.is_ready()), (None, false));
+        replica.install(at(1));
+        assert_eq!(replica.age(), None, "having a state is not being in touch");
+        replica.touch();
+        tokio::time::advance(SECOND).await;
+        assert_eq!(replica.age(), Some(SECOND));
+        replica.touched_ago(3 * SECOND);
+        assert_eq!(replica.age(), Some(SECOND), "an older word does not count");
+        replica.touched_ago(SECOND / 2);
+        assert_eq!(replica.age(), Some(SECOND / 2));
+        replica.distrust();
+        assert_eq!(replica.age(), None);
+        replica.touched_ago(60 * SECOND);
+        assert_eq!(replica.age(), Some(60 * SECOND), "older than the process");
+        replica.distrust();
+        replica.touched_ago(Duration::MAX);
+        assert!(replica.age() > Some(Duration::from_hours(24 * 365 * 200)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_can_wait_for_a_revision() {
+        let replica = Replica::new();
+        replica.install(at(1));
+        assert!(replica.wait_for(rev(1), Duration::ZERO).await);
+        assert!(!replica.wait_for(rev(2), SECOND).await);
+        let waiting = tokio::spawn({
+            let replica = replica.clone();
+            async move { replica.wait_for(rev(2), SECOND).await }
+        });
+        tokio::task::yield_now().await;
+        replica
+            .advance(rev(2), vec![Change::Put(tuple("a", "b"))])
+            .expect("applies");
+        assert!(waiting.await.expect("no panic"));
+        let newer_history = Revision { epoch: 0, number: 99 };
+        assert!(
+            replica.wait_for(newer_history, Duration::ZERO).await,
+            "an older epoch is older"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failed_frame_changes_nothing_and_an_applied_one_is_seen_by_all_clones() {
+        let source = Replica::new();
+        source.install(at(1));
+        let frame = source
+            .advance(rev(2), vec![Change::Put(tuple("a", "b"))])
+            .expect("applies");
+
+        let replica = Replica::new();
+        assert!(matches!(replica.apply(&frame), Err(ApplyError::Gap { .. })));
+        assert_eq!(replica.load().revision(), Revision::ZERO);
+        replica.install(at(1));
+        let (clone, before) = (replica.clone(), replica.load_full());
+        replica.apply(&frame).expect("follows");
+        assert_eq!(clone.load().digest(), source.load().digest());
+        assert_eq!(*clone.changed().borrow(), rev(2));
+        assert_eq!(before.revision(), rev(1), "who holds a state keeps it");
+    }
+}

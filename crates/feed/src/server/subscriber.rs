@@ -1,0 +1,241 @@
+//! One subscribed edge: every change after the revision where it stands, in order and without gaps, and heartbeats
+//! that never claim more than was sent before them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::Revision;
+use sentinel_core::id::EdgeId;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tonic::Status;
+
+use super::HEARTBEAT;
+use super::service::{SLOW, Shared, unavailable};
+use crate::digest::Digest;
+use crate::frame::{Frame, Heartbeat};
+use crate::proto::{Message, Reset, message};
+
+/// Every how many beats it is asked again whether the edge is enrolled.
+const ENROLMENT_CHECK: u64 = 4;
+
+/// A signed frame that is larger is not sent: the edge fetches a snapshot, which comes in pieces.
+const MAX_FRAME: usize = 32 << 20;
+
+/// How long a change that was applied may need to be found in the log.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// A moment at which the head was looked at, and what it was. It becomes a heartbeat once the edge has got that far.
+struct Sighting {
+    head: Revision,
+    digest: Digest,
+    age: Duration,
+    at: Instant,
+}
+
+/// Why a subscription ends.
+enum End {
+    /// The edge went away, or does not read.
+    Gone,
+    /// The edge has to fetch a snapshot.
+    Reset,
+    /// The edge is told why.
+    Status(Status),
+}
+
+pub(super) struct Subscriber {
+    shared: Arc<Shared>,
+    edge: EdgeId,
+    /// Where the edge stands once it has read everything in the queue.
+    sent: Revision,
+    nonce: [u8; 16],
+    sequence: u64,
+    ticks: u64,
+    queue: mpsc::Sender<Result<Message, Status>>,
+    pending: Option<Sighting>,
+}
+
+impl Subscriber {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        edge: EdgeId,
+        sent: Revision,
+        nonce: [u8; 16],
+        queue: mpsc::Sender<Result<Message, Status>>,
+    ) -> Self {
+        Self {
+            shared,
+            edge,
+            sent,
+            nonce,
+            sequence: 0,
+            ticks: 0,
+            queue,
+            pending: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        tracing::info!(edge.id = %self.edge, revision = %self.sent, "an edge subscribed");
+        let end = self.serve().await;
+        let reason = match end {
+            Ok(never) => match never {},
+            Err(End::Gone) => "the edge went away or does not read",
+            Err(End::Reset) => {
+                let reset = message::Message::Reset(Reset {});
+                self.send(reset).await.ok();
+                "the edge needs a snapshot"
+            }
+            Err(End::Status(status)) => {
+                timeout(SLOW, self.queue.send(Err(status))).await.ok();
+                "the edge was refused"
+            }
+        };
+        tracing::info!(edge.id = %self.edge, revision = %self.sent, reason, "an edge's subscription ended");
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        // Listen first, then look at the past: nothing falls in between.
+        let mut frames = self.shared.source.frames();
+        self.catch_up().await?;
+        let mut ticks = interval(HEARTBEAT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let queue = self.queue.clone();
+        loop {
+            tokio::select! {
+                frame = frames.recv() => self.on_frame(frame).await?,
+                _ = ticks.tick() => self.on_tick().await?,
+                () = queue.closed() => return Err(End::Gone),
+            }
+        }
+    }
+
+    async fn on_frame(&mut self, frame: Result<Arc<Frame>, RecvError>) -> Result<(), End> {
+        match frame {
+            Ok(frame) if frame.from == self.sent => {
+                self.send_frame(&frame).await?;
+                self.heartbeat_if_due().await
+            }
+            // It was sent while catching up.
+            Ok(frame) if frame.to <= self.sent => Ok(()),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await,
+            Err(broadcast::error::RecvError::Closed) => {
+                Err(End::Status(Status::unavailable("the control plane is stopping")))
+            }
+        }
+    }
+
+    async fn on_tick(&mut self) -> Result<(), End> {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(ENROLMENT_CHECK) {
+            let check = self.shared.source.still_enrolled(self.edge);
+            // A database that hangs must not hold back what the edge is to hear: it is asked again.
+            if timeout(HEARTBEAT, check).await == Ok(false) {
+                let status = Status::unauthenticated("the edge key is not enrolled any more");
+                return Err(End::Status(status));
+            }
+        }
+        if self.pending.is_some() {
+            // A whole beat has passed and the frames up to there did not come: fetch them.
+            self.catch_up().await?;
+        }
+        self.sight();
+        self.heartbeat_if_due().await
+    }
+
+    /// Looks at the head. A control plane that was never in touch itself has nothing to say.
+    fn sight(&mut self) {
+        let replica = self.shared.source.replica();
+        // The age is read first: it must not be younger than the state.
+        let Some(age) = replica.age() else {
+            return;
+        };
+        let state = replica.load();
+        self.pending = Some(Sighting {
+            head: state.revision(),
+            digest: state.digest(),
+            age,
+            at: Instant::now(),
+        });
+    }
+
+    async fn heartbeat_if_due(&mut self) -> Result<(), End> {
+        self.check_epoch()?;
+        let Some(sighting) = self.pending.take_if(|sighting| sighting.head <= self.sent) else {
+            return Ok(());
+        };
+        self.sequence += 1;
+        let heartbeat = Heartbeat {
+            head: sighting.head,
+            digest: sighting.digest,
+            sent_at: self.shared.source.now(),
+            age: sighting.age.saturating_add(sighting.at.elapsed()),
+            nonce: self.nonce,
+            sequence: self.sequence,
+        };
+        let signed = heartbeat.seal(|context, payload| self.shared.source.sign(context, payload));
+        self.send(message::Message::Heartbeat(signed.to_proto())).await
+    }
+
+    /// Sends what the log has after the place where the edge stands.
+    async fn catch_up(&mut self) -> Result<(), End> {
+        self.check_epoch()?;
+        while self.sent < self.shared.source.replica().load().revision() {
+            let frames = self.frames_since().await?;
+            if frames.is_empty() {
+                break;
+            }
+            for frame in frames {
+                if frame.from != self.sent {
+                    return Err(End::Reset);
+                }
+                self.send_frame(&frame).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn frames_since(&self) -> Result<Vec<Arc<Frame>>, End> {
+        let ask = async || {
+            let frames = self.shared.source.frames_since(self.sent).await;
+            frames.map_err(|error| End::Status(unavailable(&error)))
+        };
+        if let Some(frames) = ask().await? {
+            return Ok(frames);
+        }
+        // The replica may have a change a moment before the log has it, and a snapshot is expensive.
+        sleep(MOMENT).await;
+        ask().await?.ok_or(End::Reset)
+    }
+
+    /// Frames lead from one revision to the next within one epoch; to another epoch only a snapshot does.
+    fn check_epoch(&self) -> Result<(), End> {
+        let current = self.shared.source.replica().load().revision().epoch;
+        if self.sent.epoch == current {
+            Ok(())
+        } else {
+            Err(End::Reset)
+        }
+    }
+
+    async fn send_frame(&mut self, frame: &Frame) -> Result<(), End> {
+        let signed = self.shared.frames.sign(&self.shared.source, frame);
+        if signed.size() > MAX_FRAME {
+            return Err(End::Reset);
+        }
+        self.send(message::Message::Frame(signed.to_proto())).await?;
+        self.sent = frame.to;
+        Ok(())
+    }
+
+    async fn send(&self, message: message::Message) -> Result<(), End> {
+        let message = Message {
+            message: Some(message),
+        };
+        match timeout(SLOW, self.queue.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}

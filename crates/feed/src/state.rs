@@ -1,0 +1,249 @@
+//! Everything that is true at one revision, as one value that never changes.
+//!
+//! A change makes a new value. What it does not touch is shared with the old one; a map is copied only when it changes.
+
+mod change;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use sentinel_authz::{Graph, InvalidTupleForModel, TupleChange};
+use sentinel_core::fact::{ServiceKeyFact, SigningKeyFact};
+use sentinel_core::id::{SessionId, TokenId, UserId};
+use sentinel_core::{Change, Fact, Revision, Timestamp};
+use sentinel_token::{InvalidKeySet, KeySet};
+
+use crate::digest::Digest;
+use crate::frame::Frame;
+
+/// The replicated state at one revision. Cheap to clone.
+#[derive(Clone)]
+pub struct ReplicaState {
+    revision: Revision,
+    digest: Digest,
+    graph: Graph,
+    service_keys: Arc<HashMap<[u8; 32], ServiceKeyFact>>,
+    signing_keys: Arc<BTreeMap<String, SigningKeyFact>>,
+    keys: Arc<KeySet>,
+    revoked_sessions: Arc<HashMap<SessionId, Timestamp>>,
+    revoked_tokens: Arc<HashMap<TokenId, Timestamp>>,
+    disabled_users: Arc<HashSet<UserId>>,
+}
+
+/// Why a change is not applied. The state stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The frame does not begin where the replica stands: something in between is missing.
+    #[error("a change from revision `{from}` to `{to}` does not follow `{at}`")]
+    Gap {
+        /// Where the replica stands.
+        at: Revision,
+        /// Where the frame begins.
+        from: Revision,
+        /// Where the frame ends.
+        to: Revision,
+    },
+    /// The state after the change is not the one that the control plane has.
+    #[error("the state at revision `{at}` has digest {actual} and {expected} is expected")]
+    Diverged {
+        /// The revision that was to be reached.
+        at: Revision,
+        /// The control plane's digest.
+        expected: Digest,
+        /// Ours.
+        actual: Digest,
+    },
+    /// A snapshot has two facts under one key.
+    #[error("a fact is there twice")]
+    Duplicate,
+    /// The signing keys are not a set that tokens can be verified with.
+    #[error(transparent)]
+    Keys(#[from] InvalidKeySet),
+    /// A tuple that the permission model does not allow.
+    #[error(transparent)]
+    Model(#[from] InvalidTupleForModel),
+}
+
+impl ReplicaState {
+    /// The state before any history: no facts.
+    pub fn empty() -> Self {
+        Self {
+            revision: Revision::ZERO,
+            digest: Digest::EMPTY,
+            graph: Graph::new(sentinel_authz::sentinel::model()),
+            service_keys: Arc::default(),
+            signing_keys: Arc::default(),
+            keys: Arc::default(),
+            revoked_sessions: Arc::default(),
+            revoked_tokens: Arc::default(),
+            disabled_users: Arc::default(),
+        }
+    }
+
+    /// The state that consists of these facts. Two facts with one key make the whole of it bad.
+    pub fn from_snapshot(
+        revision: Revision,
+        facts: impl IntoIterator<Item = Fact>,
+    ) -> Result<Self, ApplyError> {
+        let facts: Vec<Fact> = facts.into_iter().collect();
+        let digest = facts
+            .iter()
+            .fold(Digest::EMPTY, |sum, fact| sum.plus(Digest::of(fact)));
+        Self::build(revision, facts, digest)
+    }
+
+    /// The same, when the digest of the facts was computed already.
+    pub(crate) fn build(revision: Revision, facts: Vec<Fact>, digest: Digest) -> Result<Self, ApplyError> {
+        let mut state = Self::empty();
+        let expected = facts.len();
+        let mut tuples = Vec::new();
+        for fact in facts {
+            match fact {
+                Fact::Tuple(tuple) => tuples.push(tuple),
+                other => drop(state.put(other)),
+            }
+        }
+        state.graph = state.graph.apply(tuples.iter().map(TupleChange::Put))?;
+        state.keys = Arc::new(KeySet::from_facts(state.signing_keys.values())?);
+        state.revision = revision;
+        state.digest = digest;
+        if state.len() == expected {
+            Ok(state)
+        } else {
+            Err(ApplyError::Duplicate)
+        }
+    }
+
+    /// The state after a frame, which must begin here and end in a state with the frame's digest.
+    pub fn apply(&self, frame: &Frame) -> Result<Self, ApplyError> {
+        let follows = frame.from == self.revision
+            && frame.to.epoch == frame.from.epoch
+            && frame.to.number > frame.from.number;
+        if !follows {
+            return Err(ApplyError::Gap {
+                at: self.revision,
+                from: frame.from,
+                to: frame.to,
+            });
+        }
+        let next = self.changed(frame.to, &frame.changes)?;
+        if next.digest == frame.digest {
+            Ok(next)
+        } else {
+            Err(ApplyError::Diverged {
+                at: frame.to,
+                expected: frame.digest,
+                actual: next.digest,
+            })
+        }
+    }
+
+    /// The state after the changes of the very next revision, and the frame that takes others there: how the control
+    /// plane makes frames.
+    pub fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<(Self, Frame), ApplyError> {
+        let at = self.revision;
+        if to.epoch != at.epoch || at.number.checked_add(1) != Some(to.number) {
+            return Err(ApplyError::Gap { at, from: at, to });
+        }
+        let next = self.changed(to, &changes)?;
+        let frame = Frame {
+            from: self.revision,
+            to,
+            changes,
+            digest: next.digest,
+        };
+        Ok((next, frame))
+    }
+
+    /// The revision that this is the state of.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The digest of all facts.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The relation tuples, ready to be asked.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What is known of the service key with that SHA-256. Whether it has expired is for the caller to judge.
+    pub fn service_key(&self, digest: &[u8; 32]) -> Option<&ServiceKeyFact> {
+        self.service_keys.get(digest)
+    }
+
+    /// The keys that tokens are verified with.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// The same keys, to be kept beyond this state. The pointer is the same as long as the keys are.
+    pub fn shared_keys(&self) -> &Arc<KeySet> {
+        &self.keys
+    }
+
+    /// Whether no token of the session counts any more.
+    pub fn is_session_revoked(&self, session: SessionId) -> bool {
+        self.revoked_sessions.contains_key(&session)
+    }
+
+    /// Whether this one token does not count any more.
+    pub fn is_token_revoked(&self, token: TokenId) -> bool {
+        self.revoked_tokens.contains_key(&token)
+    }
+
+    /// Whether the user is deactivated.
+    pub fn is_user_disabled(&self, user: UserId) -> bool {
+        self.disabled_users.contains(&user)
+    }
+
+    /// How many facts there are.
+    pub fn len(&self) -> usize {
+        [
+            self.graph.len(),
+            self.service_keys.len(),
+            self.signing_keys.len(),
+            self.revoked_sessions.len(),
+            self.revoked_tokens.len(),
+            self.disabled_users.len(),
+        ]
+        .into_iter()
+        .sum()
+    }
+
+    /// Whether there is no fact at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every fact, in no particular order.
+    pub fn facts(&self) -> impl Iterator<Item = Fact> + '_ {
+        let sessions = self.revoked_sessions.iter();
+        let tokens = self.revoked_tokens.iter();
+        self.graph
+            .tuples()
+            .map(Fact::Tuple)
+            .chain(self.service_keys.values().cloned().map(Fact::ServiceKey))
+            .chain(self.signing_keys.values().cloned().map(Fact::SigningKey))
+            .chain(sessions.map(|(&session, &until)| Fact::RevokedSession { session, until }))
+            .chain(tokens.map(|(&token, &until)| Fact::RevokedToken { token, until }))
+            .chain(self.disabled_users.iter().copied().map(Fact::DisabledUser))
+    }
+}
+
+impl fmt::Debug for ReplicaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplicaState")
+            .field("revision", &self.revision)
+            .field("digest", &self.digest)
+            .field("facts", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

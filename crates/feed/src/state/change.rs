@@ -1,0 +1,127 @@
+//! What a change does to a state: which maps it copies, and how the digest follows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use sentinel_authz::TupleChange;
+use sentinel_core::{Change, Fact, Revision, Tuple};
+use sentinel_token::KeySet;
+
+use super::{ApplyError, ReplicaState};
+use crate::digest::Digest;
+
+impl ReplicaState {
+    /// The state after some changes.
+    pub(super) fn changed(&self, to: Revision, changes: &[Change]) -> Result<Self, ApplyError> {
+        let mut next = self.clone();
+        next.revision = to;
+        // Only the last word on a tuple counts, and it changes the digest only if the tuple was not so already.
+        let mut tuples: BTreeMap<&Tuple, bool> = BTreeMap::new();
+        for change in changes {
+            match change {
+                Change::Put(Fact::Tuple(tuple)) => drop(tuples.insert(tuple, true)),
+                Change::Delete(Fact::Tuple(tuple)) => drop(tuples.insert(tuple, false)),
+                Change::Put(fact) => {
+                    let before = next.put(fact.clone());
+                    next.digest = next
+                        .digest
+                        .plus(Digest::of(fact))
+                        .minus(digest_of(before.as_ref()));
+                }
+                Change::Delete(fact) => {
+                    let before = next.delete(fact);
+                    next.digest = next.digest.minus(digest_of(before.as_ref()));
+                }
+            }
+        }
+        tuples.retain(|tuple, holds| self.graph.contains(tuple) != *holds);
+        for (tuple, holds) in &tuples {
+            let digest = Digest::of(&Fact::Tuple((*tuple).clone()));
+            next.digest = if *holds {
+                next.digest.plus(digest)
+            } else {
+                next.digest.minus(digest)
+            };
+        }
+        if !tuples.is_empty() {
+            next.graph = next.graph.apply(tuples.iter().map(|(tuple, holds)| {
+                if *holds {
+                    TupleChange::Put(tuple)
+                } else {
+                    TupleChange::Delete(tuple)
+                }
+            }))?;
+        }
+        if !Arc::ptr_eq(&next.signing_keys, &self.signing_keys) {
+            next.keys = Arc::new(KeySet::from_facts(next.signing_keys.values())?);
+        }
+        Ok(next)
+    }
+
+    /// Puts a fact that is no tuple and returns the one that it replaces.
+    pub(super) fn put(&mut self, fact: Fact) -> Option<Fact> {
+        match fact {
+            Fact::Tuple(_) => None,
+            Fact::ServiceKey(key) => insert(&mut self.service_keys, key.digest, key).map(Fact::ServiceKey),
+            Fact::SigningKey(key) => Arc::make_mut(&mut self.signing_keys)
+                .insert(key.kid.clone(), key)
+                .map(Fact::SigningKey),
+            Fact::RevokedSession { session, until } => insert(&mut self.revoked_sessions, session, until)
+                .map(|until| Fact::RevokedSession { session, until }),
+            Fact::RevokedToken { token, until } => insert(&mut self.revoked_tokens, token, until)
+                .map(|until| Fact::RevokedToken { token, until }),
+            Fact::DisabledUser(user) => {
+                let new = Arc::make_mut(&mut self.disabled_users).insert(user);
+                (!new).then_some(Fact::DisabledUser(user))
+            }
+        }
+    }
+
+    /// Removes the fact, no tuple, that has this one's key, and returns it.
+    fn delete(&mut self, fact: &Fact) -> Option<Fact> {
+        match fact {
+            Fact::Tuple(_) => None,
+            Fact::ServiceKey(key) => remove(&mut self.service_keys, &key.digest).map(Fact::ServiceKey),
+            Fact::SigningKey(key) => {
+                let there = self.signing_keys.contains_key(&key.kid);
+                let removed = there.then(|| Arc::make_mut(&mut self.signing_keys).remove(&key.kid));
+                removed.flatten().map(Fact::SigningKey)
+            }
+            Fact::RevokedSession { session, .. } => {
+                remove(&mut self.revoked_sessions, session).map(|until| {
+                    let session = *session;
+                    Fact::RevokedSession { session, until }
+                })
+            }
+            Fact::RevokedToken { token, .. } => remove(&mut self.revoked_tokens, token).map(|until| {
+                let token = *token;
+                Fact::RevokedToken { token, until }
+            }),
+            Fact::DisabledUser(user) => {
+                let there = self.disabled_users.contains(user);
+                there.then(|| {
+                    Arc::make_mut(&mut self.disabled_users).remove(user);
+                    Fact::DisabledUser(*user)
+                })
+            }
+        }
+    }
+}
+
+fn insert<K: Clone + Eq + Hash, V: Clone>(map: &mut Arc<HashMap<K, V>>, key: K, value: V) -> Option<V> {
+    Arc::make_mut(map).insert(key, value)
+}
+
+/// Removes without copying the map when there is nothing to remove.
+fn remove<K: Clone + Eq + Hash, V: Clone>(map: &mut Arc<HashMap<K, V>>, key: &K) -> Option<V> {
+    if map.contains_key(key) {
+        Arc::make_mut(map).remove(key)
+    } else {
+        None
+    }
+}
+
+fn digest_of(fact: Option<&Fact>) -> Digest {
+    fact.map_or(Digest::EMPTY, Digest::of)
+}

@@ -1,0 +1,246 @@
+//! A control plane in memory: a real replica, a change log, and the real service over a socket.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sentinel_core::id::EdgeId;
+use sentinel_core::{Change, Clock as _, Fact, Revision, SystemClock, SystemRandom, Timestamp};
+use sentinel_token::PlainEdgeKey;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use super::FeedKey;
+use crate::digest::Digest;
+use crate::frame::{Frame, Heartbeat};
+use crate::proto::feed_server::{Feed, FeedServer};
+use crate::proto::{Message, SnapshotPart, SnapshotRequest, SubscribeRequest, message};
+use crate::replica::Replica;
+use crate::server::{FeedSource, Service, SourceUnavailable};
+use crate::state::ReplicaState;
+
+/// What a scripted subscription is answered with, made from the nonce. Then the stream ends.
+pub(crate) type Script = Box<dyn FnOnce([u8; 16]) -> Vec<Message> + Send>;
+
+pub(crate) struct ControlPlane {
+    pub(crate) key: FeedKey,
+    replica: Replica,
+    frames: Mutex<Option<broadcast::Sender<Arc<Frame>>>>,
+    log: Mutex<Vec<Arc<Frame>>>,
+    enrolled: Mutex<HashMap<[u8; 32], EdgeId>>,
+    database_alive: AtomicBool,
+    scripts: Mutex<VecDeque<Script>>,
+    pub(crate) snapshots_served: std::sync::atomic::AtomicUsize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("not poisoned")
+}
+
+impl ControlPlane {
+    /// At revision 1 of epoch 1, with these facts.
+    pub(crate) fn new(facts: impl IntoIterator<Item = Fact>) -> Arc<Self> {
+        let replica = Replica::new();
+        replica.install(ReplicaState::from_snapshot(super::rev(1), facts).expect("good facts"));
+        Arc::new(Self {
+            key: FeedKey::generate(),
+            replica,
+            frames: Mutex::new(Some(broadcast::channel(16).0)),
+            log: Mutex::default(),
+            enrolled: Mutex::default(),
+            database_alive: AtomicBool::new(true),
+            scripts: Mutex::default(),
+            snapshots_served: 0.into(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> Arc<ReplicaState> {
+        self.replica.load_full()
+    }
+
+    pub(crate) fn commit(&self, changes: Vec<Change>) -> Revision {
+        let at = self.state().revision();
+        let to = Revision {
+            number: at.number + 1,
+            ..at
+        };
+        let frame = self.replica.advance(to, changes).expect("good changes");
+        lock(&self.log).push(Arc::clone(&frame));
+        if let Some(frames) = &*lock(&self.frames) {
+            frames.send(frame).ok();
+        }
+        to
+    }
+
+    /// Commits `group:<group>#member@user:<user>`.
+    pub(crate) fn add(&self, group: &str, user: &str) -> Revision {
+        self.commit(vec![Change::Put(super::tuple(group, user))])
+    }
+
+    /// Forgets the changes before now, as a trimmed log does.
+    pub(crate) fn trim(&self) {
+        lock(&self.log).clear();
+    }
+
+    /// As after a restored backup.
+    pub(crate) fn restore(&self, to: Revision, facts: impl IntoIterator<Item = Fact>) {
+        self.trim();
+        self.replica
+            .install(ReplicaState::from_snapshot(to, facts).expect("good facts"));
+    }
+
+    pub(crate) fn lose_database(&self) {
+        self.database_alive.store(false, Ordering::SeqCst);
+    }
+
+    /// As when the process is told to stop.
+    pub(crate) fn stop(&self) {
+        lock(&self.frames).take();
+    }
+
+    pub(crate) fn enrol(&self) -> PlainEdgeKey {
+        let key = PlainEdgeKey::generate(&SystemRandom, *self.key.public());
+        let id = EdgeId::generate(SystemClock.now(), &SystemRandom);
+        lock(&self.enrolled).insert(*key.digest().as_bytes(), id);
+        key
+    }
+
+    pub(crate) fn revoke(&self, key: &PlainEdgeKey) {
+        lock(&self.enrolled).remove(key.digest().as_bytes());
+    }
+
+    /// The next subscription gets these messages in place of the truth.
+    pub(crate) fn script(&self, script: impl FnOnce([u8; 16]) -> Vec<Message> + Send + 'static) {
+        lock(&self.scripts).push_back(Box::new(script));
+    }
+
+    /// All scripts were played.
+    pub(crate) fn script_played(&self) -> bool {
+        lock(&self.scripts).is_empty()
+    }
+
+    pub(crate) fn frame(&self, frame: &Frame) -> Message {
+        Message {
+            message: Some(message::Message::Frame(frame.seal(self.key.signer()).to_proto())),
+        }
+    }
+
+    pub(crate) fn heartbeat(
+        &self,
+        nonce: [u8; 16],
+        sequence: u64,
+        head: Revision,
+        digest: Digest,
+    ) -> Message {
+        let heartbeat = Heartbeat {
+            head,
+            digest,
+            sent_at: SystemClock.now(),
+            age: Duration::ZERO,
+            nonce,
+            sequence,
+        };
+        Message {
+            message: Some(message::Message::Heartbeat(
+                heartbeat.seal(self.key.signer()).to_proto(),
+            )),
+        }
+    }
+
+    /// Serves on a free port until the test ends.
+    pub(crate) async fn serve(self: &Arc<Self>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let service = FeedServer::new(Scripted {
+            plane: Arc::clone(self),
+            truth: Service::new(Arc::clone(self) as Arc<dyn FeedSource>),
+        });
+        tokio::spawn(
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpIncoming::from(listener)),
+        );
+        address
+    }
+}
+
+#[async_trait]
+impl FeedSource for ControlPlane {
+    async fn authenticate(&self, digest: [u8; 32]) -> Result<Option<EdgeId>, SourceUnavailable> {
+        Ok(lock(&self.enrolled).get(&digest).copied())
+    }
+
+    async fn still_enrolled(&self, edge: EdgeId) -> bool {
+        lock(&self.enrolled).values().any(|id| *id == edge)
+    }
+
+    fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {
+        self.key.sign(context, payload)
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn replica(&self) -> &Replica {
+        if self.database_alive.load(Ordering::SeqCst) {
+            self.replica.touch();
+        }
+        &self.replica
+    }
+
+    fn frames(&self) -> broadcast::Receiver<Arc<Frame>> {
+        match &*lock(&self.frames) {
+            Some(frames) => frames.subscribe(),
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    async fn frames_since(&self, revision: Revision) -> Result<Option<Vec<Arc<Frame>>>, SourceUnavailable> {
+        let log = lock(&self.log);
+        let after = log.iter().position(|frame| frame.from == revision);
+        Ok(after.map(|place| log.iter().skip(place).take(10).cloned().collect()))
+    }
+}
+
+/// The real service, except where a script takes its place.
+struct Scripted {
+    plane: Arc<ControlPlane>,
+    truth: Service,
+}
+
+#[tonic::async_trait]
+impl Feed for Scripted {
+    type SnapshotStream = ReceiverStream<Result<SnapshotPart, Status>>;
+    type SubscribeStream = ReceiverStream<Result<Message, Status>>;
+
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.plane.snapshots_served.fetch_add(1, Ordering::SeqCst);
+        self.truth.snapshot(request).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let Some(script) = lock(&self.plane.scripts).pop_front() else {
+            return self.truth.subscribe(request).await;
+        };
+        let nonce = request.get_ref().nonce.as_ref().try_into().expect("16 bytes");
+        let (queue, stream) = mpsc::channel(64);
+        for message in script(nonce) {
+            queue.try_send(Ok(message)).expect("a short script");
+        }
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}

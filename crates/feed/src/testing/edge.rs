@@ -1,0 +1,121 @@
+//! An edge: a replica that a real follower keeps up to date.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::{Clock, Revision, SystemClock, SystemRandom};
+use sentinel_token::PlainEdgeKey;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::client::{Follower, FollowerConfig, FollowerStatus};
+use crate::replica::Replica;
+use crate::state::ReplicaState;
+
+/// Nothing in these tests takes that long unless it is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Edge {
+    pub(crate) replica: Replica,
+    pub(crate) status: watch::Receiver<FollowerStatus>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Edge {
+    pub(crate) fn start(url: String, key: &PlainEdgeKey, dir: &Path) -> Self {
+        Self::start_with_clock(url, key, dir, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn start_with_clock(
+        url: String,
+        key: &PlainEdgeKey,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let config = FollowerConfig {
+            url,
+            edge_key: key.clone(),
+            state_dir: dir.to_owned(),
+            ca_certificate: None,
+            danger_plaintext: false,
+        };
+        let follower = Follower::new(config, clock, Arc::new(SystemRandom)).expect("a good configuration");
+        let (status_of, replica) = (follower.status(), Replica::new());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(follower.run(replica.clone(), async {
+            stopped.await.ok();
+        }));
+        Self {
+            replica,
+            status: status_of,
+            stop,
+            task,
+        }
+    }
+
+    /// Waits until it is there.
+    pub(crate) async fn reaches(&self, revision: Revision) {
+        let reached = self.replica.wait_for(revision, DEADLINE).await;
+        assert!(
+            reached,
+            "stuck: {:?}, {:?}",
+            self.replica.load(),
+            self.status.borrow()
+        );
+    }
+
+    /// Waits until its follower's status is so.
+    pub(crate) async fn status_is(&mut self, is_so: impl FnMut(&FollowerStatus) -> bool) {
+        let waited = tokio::time::timeout(DEADLINE, self.status.wait_for(is_so)).await;
+        assert!(waited.is_ok_and(|is| is.is_ok()), "{:?}", self.status.borrow());
+    }
+
+    /// Waits until a connection ended for a reason that contains `reason`.
+    pub(crate) async fn fails_with(&mut self, reason: &str) {
+        self.status_is(|status| {
+            status
+                .last_error
+                .as_ref()
+                .is_some_and(|error| error.contains(reason))
+        })
+        .await;
+    }
+
+    /// Waits until it is in touch.
+    pub(crate) async fn is_in_touch(&mut self) {
+        self.status_is(|status| status.connected).await;
+    }
+
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.replica.age()
+    }
+
+    /// Stops it as a signal does, and waits until its files are written.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).ok();
+        self.task.await.expect("no panic");
+    }
+}
+
+/// The same revision, the same digest, the same facts.
+pub(crate) fn assert_equal(a: &ReplicaState, b: &ReplicaState) {
+    let lines = |state: &ReplicaState| {
+        let mut lines: Vec<String> = state.facts().map(|fact| fact.to_string()).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!((a.revision(), a.digest()), (b.revision(), b.digest()));
+    assert_eq!(lines(a), lines(b));
+}
+
+/// Waits until something is so that cannot be waited for otherwise.
+pub(crate) async fn eventually(mut so: impl FnMut() -> bool) {
+    let polled = tokio::time::timeout(DEADLINE, async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert!(polled.await.is_ok(), "it never came to be so");
+}

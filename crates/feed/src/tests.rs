@@ -1,0 +1,6 @@
+//! The feed as a whole: the real service, real sockets, the real follower, real files.
+
+mod cuts;
+mod faults;
+mod queue;
+mod restart;
