@@ -1,0 +1,47 @@
+//! The full projection: every fact that the rows of this crate mean, as a new replica needs them.
+
+use std::collections::HashMap;
+
+use sentinel_core::Fact;
+use sentinel_core::id::ServiceAppId;
+use sentinel_store::Tx;
+
+use crate::error::AccessError;
+use crate::groups::repository as groups;
+use crate::members::repository as memberships;
+use crate::permissions::repository::{resources, shares};
+use crate::projection;
+use crate::service_apps::{self, ServiceKey};
+use crate::users::repository as users;
+
+/// Every fact of the rows that `tx` sees: tuples, service keys and deactivated users. Replaying all recorded changes gives
+/// the same set.
+pub async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, AccessError> {
+    let mut facts = Vec::new();
+    facts.extend(memberships::all(tx).await?.iter().map(projection::membership));
+    facts.extend(groups::all(tx).await?.iter().map(projection::group));
+    let in_groups = groups::all_members(tx).await?;
+    facts.extend(
+        in_groups
+            .into_iter()
+            .map(|(group, user)| projection::group_membership(group, user)),
+    );
+    for resource in resources::all(tx).await? {
+        facts.extend(projection::resource(&resource)?);
+    }
+    for share in shares::all(tx).await? {
+        facts.push(projection::share(&share.resource, share.grantee, share.level)?);
+    }
+    let mut keys: HashMap<ServiceAppId, Vec<ServiceKey>> = HashMap::new();
+    for (app, key) in service_apps::key_rows(tx).await? {
+        keys.entry(app).or_default().push(key);
+    }
+    for app in service_apps::app_rows(tx).await? {
+        facts.extend(projection::service_app(
+            &app,
+            keys.get(&app.id).map_or(&[], Vec::as_slice),
+        ));
+    }
+    facts.extend(users::deactivated(tx).await?.into_iter().map(Fact::DisabledUser));
+    Ok(facts)
+}

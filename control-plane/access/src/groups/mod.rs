@@ -1,0 +1,245 @@
+//! Groups of members of one workspace. What is shared with a group is shared with whoever is in it now.
+
+pub(crate) mod repository;
+
+use sentinel_authz::sentinel::Grantee;
+use sentinel_core::id::{GroupId, GroupMembershipId, UserId, WorkspaceId};
+use sentinel_core::{Change, Timestamp, WorkspaceRole};
+use sentinel_store::{Tx, WriteTx};
+use serde_json::{Value, json};
+
+use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::error::AccessError;
+use crate::members::{Authority, repository as memberships};
+use crate::permissions::repository as permissions;
+use crate::projection;
+use crate::sources::Sources;
+use crate::text::{Description, Name};
+
+/// The constraint on names, as the store names it.
+const NAME_UNIQUE: &str = "groups__workspace_id__name";
+
+/// A group of one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Which.
+    pub id: GroupId,
+    /// Of which workspace.
+    pub workspace: WorkspaceId,
+    /// Its name, unique in the workspace.
+    pub name: String,
+    /// More about it.
+    pub description: Option<String>,
+    /// Who made it, while that account exists.
+    pub created_by: Option<UserId>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// Somebody in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Who.
+    pub user: UserId,
+    /// His address.
+    pub email: String,
+    /// His name.
+    pub name: String,
+    /// Since when.
+    pub added_at: Timestamp,
+}
+
+/// The service of groups.
+#[derive(Clone)]
+pub struct Groups {
+    sources: Sources,
+    activity: Activity,
+}
+
+impl Groups {
+    pub(crate) fn new(sources: Sources, activity: Activity) -> Self {
+        Self { sources, activity }
+    }
+
+    /// The workspace's groups, oldest first.
+    pub async fn list(&self, tx: &mut Tx, workspace: WorkspaceId) -> Result<Vec<Group>, AccessError> {
+        Ok(repository::list(tx, workspace).await?)
+    }
+
+    /// The groups of the workspace that the user is in.
+    pub async fn of_user(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Vec<GroupId>, AccessError> {
+        Ok(repository::of_user(tx, workspace, user).await?)
+    }
+
+    /// Who is in the group, in the order in which they came.
+    pub async fn members(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        group: GroupId,
+    ) -> Result<Vec<GroupMember>, AccessError> {
+        let group = self.get(tx, workspace, group).await?;
+        Ok(repository::members(tx, workspace, group.id).await?)
+    }
+
+    /// Makes an empty group.
+    pub async fn create(
+        &self,
+        tx: &mut WriteTx,
+        by: &Authority,
+        name: Name,
+        description: Option<Description>,
+    ) -> Result<Group, AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let now = self.sources.now();
+        let group = Group {
+            id: GroupId::generate(now, self.sources.random()),
+            workspace: by.workspace(),
+            name: name.as_str().to_owned(),
+            description: description.map(|text| text.as_str().to_owned()),
+            created_by: by.actor(),
+            created_at: now,
+        };
+        repository::insert(tx, &group).await.map_err(name_taken)?;
+        tx.record(Change::Put(projection::group(&group)));
+        let detail = json!({ "name": group.name });
+        self.record(tx, Action::GroupCreated, by, of_group(group.id), Some(detail))
+            .await?;
+        Ok(group)
+    }
+
+    /// Takes over what is given and leaves the rest as it is.
+    pub async fn update(
+        &self,
+        tx: &mut Tx,
+        by: &Authority,
+        group: GroupId,
+        name: Option<Name>,
+        description: Option<Description>,
+    ) -> Result<Group, AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let mut group = self.get(tx, by.workspace(), group).await?;
+        if let Some(name) = name {
+            name.as_str().clone_into(&mut group.name);
+        }
+        if let Some(description) = description {
+            group.description = Some(description.as_str().to_owned());
+        }
+        repository::update(tx, &group).await.map_err(name_taken)?;
+        self.record(tx, Action::GroupUpdated, by, of_group(group.id), None)
+            .await?;
+        Ok(group)
+    }
+
+    /// Deletes the group, with what was shared with it.
+    pub async fn delete(&self, tx: &mut WriteTx, by: &Authority, group: GroupId) -> Result<(), AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let group = self.get(tx, by.workspace(), group).await?;
+        let as_grantee = Grantee::Group(group.id);
+        for share in permissions::delete_shares_of_grantee(tx, group.workspace, as_grantee).await? {
+            tx.record(Change::Delete(projection::share(
+                &share.resource,
+                share.grantee,
+                share.level,
+            )?));
+        }
+        for user in repository::delete_members(tx, &group).await? {
+            tx.record(Change::Delete(projection::group_membership(group.id, user)));
+        }
+        repository::delete(tx, group.workspace, group.id).await?;
+        tx.record(Change::Delete(projection::group(&group)));
+        let detail = json!({ "name": group.name });
+        self.record(tx, Action::GroupDeleted, by, of_group(group.id), Some(detail))
+            .await
+    }
+
+    /// Adds a member of the workspace to the group.
+    pub async fn add_member(
+        &self,
+        tx: &mut WriteTx,
+        by: &Authority,
+        group: GroupId,
+        user: UserId,
+    ) -> Result<(), AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let group = self.get(tx, by.workspace(), group).await?;
+        if memberships::find(tx, group.workspace, user).await?.is_none() {
+            return Err(AccessError::GroupMemberNotInWorkspace);
+        }
+        let now = self.sources.now();
+        let id = GroupMembershipId::generate(now, self.sources.random());
+        if !repository::add_member(tx, id, &group, user, now).await? {
+            return Err(AccessError::AlreadyInGroup);
+        }
+        tx.record(Change::Put(projection::group_membership(group.id, user)));
+        let detail = json!({ "group_id": group.id });
+        self.record(tx, Action::GroupMemberAdded, by, of_user(user), Some(detail))
+            .await
+    }
+
+    /// Takes a user out of the group.
+    pub async fn remove_member(
+        &self,
+        tx: &mut WriteTx,
+        by: &Authority,
+        group: GroupId,
+        user: UserId,
+    ) -> Result<(), AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let group = self.get(tx, by.workspace(), group).await?;
+        if !repository::remove_member(tx, &group, user).await? {
+            return Err(AccessError::GroupMembershipNotFound);
+        }
+        tx.record(Change::Delete(projection::group_membership(group.id, user)));
+        let detail = json!({ "group_id": group.id });
+        self.record(tx, Action::GroupMemberRemoved, by, of_user(user), Some(detail))
+            .await
+    }
+
+    async fn get(&self, tx: &mut Tx, workspace: WorkspaceId, group: GroupId) -> Result<Group, AccessError> {
+        repository::find(tx, workspace, group)
+            .await?
+            .ok_or(AccessError::GroupNotFound)
+    }
+
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        action: Action,
+        by: &Authority,
+        target: Target,
+        detail: Option<Value>,
+    ) -> Result<(), AccessError> {
+        let entry = Entry {
+            action,
+            actor: by.actor(),
+            target,
+            workspace: Some(by.workspace()),
+            detail,
+        };
+        self.activity.record(tx, entry).await
+    }
+}
+
+fn of_group(group: GroupId) -> Target {
+    Target {
+        kind: TargetKind::Group,
+        id: group.as_uuid(),
+    }
+}
+
+fn of_user(user: UserId) -> Target {
+    Target {
+        kind: TargetKind::User,
+        id: user.as_uuid(),
+    }
+}
+
+fn name_taken(error: sentinel_store::StoreError) -> AccessError {
+    AccessError::in_workspace(error, NAME_UNIQUE, AccessError::GroupNameTaken)
+}

@@ -1,0 +1,286 @@
+//! Who is in a workspace, and as what. Roles are read from the rows at every operation; a token only says which
+//! workspace it is limited to.
+
+mod authority;
+pub(crate) mod repository;
+
+use sentinel_authz::sentinel::Grantee;
+use sentinel_core::id::{MembershipId, UserId, WorkspaceId};
+use sentinel_core::{Change, Timestamp, WorkspaceRole, principal};
+use sentinel_store::{Tx, WriteTx};
+use serde_json::{Value, json};
+
+pub use authority::Authority;
+
+use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::error::AccessError;
+use crate::groups::repository as groups;
+use crate::permissions::repository as permissions;
+use crate::projection;
+use crate::sources::Sources;
+use crate::text::Email;
+use crate::users::{User, repository as users};
+use crate::workspaces::{Workspace, repository as workspaces};
+
+/// The constraint on memberships, as the store names it.
+const MEMBERSHIP_UNIQUE: &str = "workspace_memberships__workspace_id__user_id";
+
+/// A user's membership of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Which.
+    pub id: MembershipId,
+    /// Of what.
+    pub workspace: WorkspaceId,
+    /// Whose.
+    pub user: UserId,
+    /// As what.
+    pub role: WorkspaceRole,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+/// A member as lists show him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// His address.
+    pub email: String,
+    /// His name.
+    pub name: String,
+    /// Where his picture is.
+    pub avatar_url: Option<String>,
+    /// As what.
+    pub role: WorkspaceRole,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
+/// The service of memberships.
+#[derive(Clone)]
+pub struct Members {
+    sources: Sources,
+    activity: Activity,
+}
+
+impl Members {
+    pub(crate) fn new(sources: Sources, activity: Activity) -> Self {
+        Self { sources, activity }
+    }
+
+    /// The user's authority in the workspace, if his token is for it, he is a member now, and his role is enough.
+    ///
+    /// # Errors
+    /// [`AccessError::NotAMember`] or [`AccessError::InsufficientRole`].
+    pub async fn authorize(
+        &self,
+        tx: &mut Tx,
+        user: &principal::User,
+        workspace: WorkspaceId,
+        at_least: WorkspaceRole,
+    ) -> Result<Authority, AccessError> {
+        if user.workspace != workspace {
+            return Err(AccessError::NotAMember);
+        }
+        let role = self
+            .role(tx, workspace, user.id)
+            .await?
+            .ok_or(AccessError::NotAMember)?;
+        let authority = Authority::of_member(workspace, user.id, role);
+        authority.require(at_least)?;
+        Ok(authority)
+    }
+
+    /// The user's role in the workspace; `None` if he is no member.
+    pub async fn role(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Option<WorkspaceRole>, AccessError> {
+        Ok(repository::find(tx, workspace, user)
+            .await?
+            .map(|membership| membership.role))
+    }
+
+    /// The workspaces that the user is a member of, with his role in each, oldest first.
+    pub async fn workspaces_of(
+        &self,
+        tx: &mut Tx,
+        user: UserId,
+    ) -> Result<Vec<(Workspace, WorkspaceRole)>, AccessError> {
+        Ok(workspaces::of_user(tx, user).await?)
+    }
+
+    /// The members in the order in which they joined. `search` keeps those whose name or address contains it, in
+    /// whatever case; `limit` keeps the first so many.
+    pub async fn list(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        search: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Vec<Member>, AccessError> {
+        let mut members = repository::list(tx, workspace).await?;
+        // Here and not in SQL: SQLite folds the case of ASCII only, PostgreSQL by its locale.
+        if let Some(search) = search {
+            let search = search.to_lowercase();
+            members.retain(|member| {
+                member.name.to_lowercase().contains(&search) || member.email.to_lowercase().contains(&search)
+            });
+        }
+        members.truncate(limit.unwrap_or(usize::MAX));
+        Ok(members)
+    }
+
+    /// Makes the user with this address a member.
+    pub async fn invite(
+        &self,
+        tx: &mut WriteTx,
+        by: &Authority,
+        email: &Email,
+        role: WorkspaceRole,
+    ) -> Result<Member, AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        if role == WorkspaceRole::Owner && by.role() != WorkspaceRole::Owner {
+            return Err(AccessError::InviteAsOwner);
+        }
+        let user = users::find_by_email(tx, email.as_str())
+            .await?
+            .ok_or(AccessError::InviteeNotFound)?;
+        if repository::find(tx, by.workspace(), user.id).await?.is_some() {
+            return Err(AccessError::AlreadyMember);
+        }
+        let now = self.sources.now();
+        let membership = Membership {
+            id: MembershipId::generate(now, self.sources.random()),
+            workspace: by.workspace(),
+            user: user.id,
+            role,
+            joined_at: now,
+        };
+        repository::insert(tx, &membership).await.map_err(|error| {
+            AccessError::in_workspace(error, MEMBERSHIP_UNIQUE, AccessError::AlreadyMember)
+        })?;
+        tx.record(Change::Put(projection::membership(&membership)));
+        let detail = json!({ "email": user.email, "role": role });
+        self.record(tx, Action::MemberInvited, by, user.id, Some(detail))
+            .await?;
+        Ok(member(user, &membership))
+    }
+
+    /// Gives a member another role.
+    pub async fn change_role(
+        &self,
+        tx: &mut WriteTx,
+        by: &Authority,
+        user: UserId,
+        role: WorkspaceRole,
+    ) -> Result<Membership, AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let before = self.membership(tx, by.workspace(), user).await?;
+        if role == WorkspaceRole::Owner && by.role() != WorkspaceRole::Owner {
+            return Err(AccessError::GrantOwner);
+        }
+        if before.role == WorkspaceRole::Owner && by.role() != WorkspaceRole::Owner {
+            return Err(AccessError::ChangeOwner);
+        }
+        if role == before.role {
+            return Ok(before);
+        }
+        if before.role == WorkspaceRole::Owner && repository::owners(tx, by.workspace()).await? <= 1 {
+            return Err(AccessError::DemoteLastOwner);
+        }
+        let after = Membership {
+            role,
+            ..before.clone()
+        };
+        repository::update_role(tx, &after).await?;
+        let (was, is) = (projection::membership(&before), projection::membership(&after));
+        tx.record_all(projection::difference(&[was], vec![is]));
+        self.record(
+            tx,
+            Action::MemberRoleChanged,
+            by,
+            user,
+            Some(json!({ "role": role })),
+        )
+        .await?;
+        Ok(after)
+    }
+
+    /// Removes a member, and with him his places in the workspace's groups and what was shared with him there, so that
+    /// none of it comes back with him. The caller ends his sessions in the same transaction.
+    pub async fn remove(&self, tx: &mut WriteTx, by: &Authority, user: UserId) -> Result<(), AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let workspace = by.workspace();
+        let membership = self.membership(tx, workspace, user).await?;
+        if membership.role == WorkspaceRole::Owner {
+            if by.role() != WorkspaceRole::Owner {
+                return Err(AccessError::RemoveOwner);
+            }
+            if repository::owners(tx, workspace).await? <= 1 {
+                return Err(AccessError::RemoveLastOwner);
+            }
+        }
+        let as_grantee = Grantee::User(user);
+        for share in permissions::delete_shares_of_grantee(tx, workspace, as_grantee).await? {
+            tx.record(Change::Delete(projection::share(
+                &share.resource,
+                share.grantee,
+                share.level,
+            )?));
+        }
+        for group in groups::delete_memberships_of_user(tx, workspace, user).await? {
+            tx.record(Change::Delete(projection::group_membership(group, user)));
+        }
+        repository::delete(tx, workspace, user).await?;
+        tx.record(Change::Delete(projection::membership(&membership)));
+        self.record(tx, Action::MemberRemoved, by, user, None).await
+    }
+
+    async fn membership(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Membership, AccessError> {
+        repository::find(tx, workspace, user)
+            .await?
+            .ok_or(AccessError::MembershipNotFound)
+    }
+
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        action: Action,
+        by: &Authority,
+        user: UserId,
+        detail: Option<Value>,
+    ) -> Result<(), AccessError> {
+        let target = Target {
+            kind: TargetKind::User,
+            id: user.as_uuid(),
+        };
+        let entry = Entry {
+            action,
+            actor: by.actor(),
+            target,
+            workspace: Some(by.workspace()),
+            detail,
+        };
+        self.activity.record(tx, entry).await
+    }
+}
+
+fn member(user: User, membership: &Membership) -> Member {
+    Member {
+        user: user.id,
+        email: user.email,
+        name: user.name,
+        avatar_url: user.avatar_url,
+        role: membership.role,
+        joined_at: membership.joined_at,
+    }
+}

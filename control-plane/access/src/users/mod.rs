@@ -1,0 +1,213 @@
+//! Profiles of people, as sign-ins and they themselves fill them. How somebody signs in is `sentinel-identity`'s.
+
+pub(crate) mod repository;
+
+use sentinel_core::Timestamp;
+use sentinel_core::id::UserId;
+use sentinel_store::{Tx, WriteTx};
+use serde_json::json;
+
+use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::error::AccessError;
+use crate::projection;
+use crate::sources::Sources;
+use crate::text::{Email, Name};
+
+/// The constraint on addresses, as the store names it.
+const EMAIL_UNIQUE: &str = "users__email_key";
+
+/// A person known to the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Who.
+    pub id: UserId,
+    /// The address that the identity provider vouched for at the first sign-in.
+    pub email: String,
+    /// The name that pages show.
+    pub name: String,
+    /// Where a picture of the user is.
+    pub avatar_url: Option<String>,
+    /// Whether the account may be used.
+    pub is_active: bool,
+    /// Whether the user administers this installation.
+    pub is_admin: bool,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// When the profile was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Somebody who signs in for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The verified address.
+    pub email: Email,
+    /// The name that the provider gives.
+    pub name: Name,
+    /// Where a picture is; see [`crate::text::avatar_url`].
+    pub avatar_url: Option<String>,
+    /// Whether the user administers this installation.
+    pub is_admin: bool,
+}
+
+/// The service of profiles.
+#[derive(Clone)]
+pub struct Users {
+    sources: Sources,
+    activity: Activity,
+}
+
+impl Users {
+    pub(crate) fn new(sources: Sources, activity: Activity) -> Self {
+        Self { sources, activity }
+    }
+
+    /// The user with this id.
+    pub async fn find(&self, tx: &mut Tx, user: UserId) -> Result<Option<User>, AccessError> {
+        Ok(repository::find(tx, user).await?)
+    }
+
+    /// The user with this id, who must exist.
+    pub async fn get(&self, tx: &mut Tx, user: UserId) -> Result<User, AccessError> {
+        self.find(tx, user).await?.ok_or(AccessError::UserNotFound)
+    }
+
+    /// The user with this address, in whatever case it is written.
+    pub async fn find_by_email(&self, tx: &mut Tx, email: &str) -> Result<Option<User>, AccessError> {
+        Ok(repository::find_by_email(tx, email).await?)
+    }
+
+    /// Makes an active account.
+    ///
+    /// # Errors
+    /// [`AccessError::EmailTaken`] when there is one with this address; the transaction is over then.
+    pub async fn create(&self, tx: &mut Tx, new: NewUser) -> Result<User, AccessError> {
+        let now = self.sources.now();
+        let user = User {
+            id: UserId::generate(now, self.sources.random()),
+            email: new.email.as_str().to_owned(),
+            name: new.name.as_str().to_owned(),
+            avatar_url: new.avatar_url,
+            is_active: true,
+            is_admin: new.is_admin,
+            created_at: now,
+            updated_at: now,
+        };
+        repository::insert(tx, &user)
+            .await
+            .map_err(|error| AccessError::on_conflict(error, EMAIL_UNIQUE, AccessError::EmailTaken))?;
+        Ok(user)
+    }
+
+    /// Takes over what is given and leaves the rest as it is. Used by the user himself and by each sign-in.
+    pub async fn update_profile(
+        &self,
+        tx: &mut Tx,
+        user: UserId,
+        name: Option<Name>,
+        avatar_url: Option<String>,
+    ) -> Result<User, AccessError> {
+        let before = self.get(tx, user).await?;
+        let mut after = before.clone();
+        if let Some(name) = name {
+            name.as_str().clone_into(&mut after.name);
+        }
+        if avatar_url.is_some() {
+            after.avatar_url = avatar_url;
+        }
+        if after != before {
+            after.updated_at = self.sources.now();
+            repository::update(tx, &after).await?;
+        }
+        Ok(after)
+    }
+
+    /// Gives the user another name, on behalf of an administrator.
+    pub async fn rename(
+        &self,
+        tx: &mut Tx,
+        actor: Option<UserId>,
+        user: UserId,
+        name: Name,
+    ) -> Result<User, AccessError> {
+        let user = self.update_profile(tx, user, Some(name), None).await?;
+        let mut entry = entry(Action::UserUpdated, actor, user.id);
+        entry.detail = Some(json!({ "name": user.name }));
+        self.activity.record(tx, entry).await?;
+        Ok(user)
+    }
+
+    /// Makes the user an administrator of this installation, or takes that away; from himself nobody can take it.
+    pub async fn set_admin(
+        &self,
+        tx: &mut Tx,
+        actor: Option<UserId>,
+        user: UserId,
+        is_admin: bool,
+    ) -> Result<User, AccessError> {
+        if !is_admin && actor == Some(user) {
+            return Err(AccessError::OwnAccount);
+        }
+        let mut row = self.get(tx, user).await?;
+        if row.is_admin != is_admin {
+            row.is_admin = is_admin;
+            row.updated_at = self.sources.now();
+            repository::update(tx, &row).await?;
+            let action = if is_admin {
+                Action::UserPromotedAdmin
+            } else {
+                Action::UserDemotedAdmin
+            };
+            self.activity.record(tx, entry(action, actor, user)).await?;
+        }
+        Ok(row)
+    }
+
+    /// Activates or deactivates the account; nobody deactivates his own. Once it is deactivated no token of it counts, at
+    /// every edge. The caller ends its sessions in the same transaction.
+    pub async fn set_active(
+        &self,
+        tx: &mut WriteTx,
+        actor: Option<UserId>,
+        user: UserId,
+        is_active: bool,
+    ) -> Result<User, AccessError> {
+        if !is_active && actor == Some(user) {
+            return Err(AccessError::OwnAccount);
+        }
+        let before = self.get(tx, user).await?;
+        if before.is_active == is_active {
+            return Ok(before);
+        }
+        let after = User {
+            is_active,
+            updated_at: self.sources.now(),
+            ..before.clone()
+        };
+        repository::update(tx, &after).await?;
+        tx.record_all(projection::difference(
+            &projection::user(&before),
+            projection::user(&after),
+        ));
+        let action = if is_active {
+            Action::UserActivated
+        } else {
+            Action::UserDeactivated
+        };
+        self.activity.record(tx, entry(action, actor, user)).await?;
+        Ok(after)
+    }
+}
+
+fn entry(action: Action, actor: Option<UserId>, user: UserId) -> Entry {
+    Entry {
+        action,
+        actor,
+        target: Target {
+            kind: TargetKind::User,
+            id: user.as_uuid(),
+        },
+        workspace: None,
+        detail: None,
+    }
+}

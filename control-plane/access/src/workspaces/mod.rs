@@ -1,0 +1,202 @@
+//! Workspaces: the tenants.
+
+mod purge;
+pub(crate) mod repository;
+
+use sentinel_core::id::{MembershipId, UserId, WorkspaceId};
+use sentinel_core::name::Slug;
+use sentinel_core::{Change, Timestamp, WorkspaceRole};
+use sentinel_store::{Tx, WriteTx};
+use serde_json::json;
+
+use crate::activity::{Action, Activity, Entry, Page, Target, TargetKind};
+use crate::error::AccessError;
+use crate::members::{Authority, Membership, repository as memberships};
+use crate::projection;
+use crate::sources::Sources;
+use crate::text::{Description, Name};
+
+/// The constraint on slugs, as the store names it.
+const SLUG_UNIQUE: &str = "workspaces__slug";
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Which.
+    pub id: WorkspaceId,
+    /// Its short name in URLs and tokens; it never changes.
+    pub slug: Slug,
+    /// Its name for people.
+    pub name: String,
+    /// More about it.
+    pub description: Option<String>,
+    /// Who made it, while that account exists.
+    pub created_by: Option<UserId>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A workspace in the list of all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedWorkspace {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// How many members it has.
+    pub member_count: i64,
+}
+
+/// A workspace to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWorkspace {
+    /// Its name for people.
+    pub name: Name,
+    /// Its short name.
+    pub slug: Slug,
+    /// More about it.
+    pub description: Option<Description>,
+}
+
+/// The service of workspaces.
+#[derive(Clone)]
+pub struct Workspaces {
+    sources: Sources,
+    activity: Activity,
+}
+
+impl Workspaces {
+    pub(crate) fn new(sources: Sources, activity: Activity) -> Self {
+        Self { sources, activity }
+    }
+
+    /// The workspace with this id.
+    pub async fn find(&self, tx: &mut Tx, workspace: WorkspaceId) -> Result<Option<Workspace>, AccessError> {
+        Ok(repository::find(tx, workspace).await?)
+    }
+
+    /// The workspace with this id, which must exist.
+    pub async fn get(&self, tx: &mut Tx, workspace: WorkspaceId) -> Result<Workspace, AccessError> {
+        self.find(tx, workspace)
+            .await?
+            .ok_or(AccessError::WorkspaceNotFound)
+    }
+
+    /// The workspaces that the user is a member of, oldest first.
+    pub async fn of_user(&self, tx: &mut Tx, user: UserId) -> Result<Vec<Workspace>, AccessError> {
+        let workspaces = repository::of_user(tx, user).await?;
+        Ok(workspaces.into_iter().map(|(workspace, _)| workspace).collect())
+    }
+
+    /// A page of all workspaces, newest first; for administrators of the installation. `page` counts from 1.
+    pub async fn list_all(
+        &self,
+        tx: &mut Tx,
+        page: u32,
+        page_size: u32,
+    ) -> Result<Page<ListedWorkspace>, AccessError> {
+        let offset = i64::from(page.saturating_sub(1)) * i64::from(page_size);
+        Ok(Page {
+            items: repository::page(tx, i64::from(page_size), offset).await?,
+            total: repository::count(tx).await?,
+        })
+    }
+
+    /// Makes a workspace whose owner is `owner`.
+    pub async fn create(
+        &self,
+        tx: &mut WriteTx,
+        actor: Option<UserId>,
+        owner: UserId,
+        new: NewWorkspace,
+    ) -> Result<Workspace, AccessError> {
+        let now = self.sources.now();
+        let workspace = Workspace {
+            id: WorkspaceId::generate(now, self.sources.random()),
+            slug: new.slug,
+            name: new.name.as_str().to_owned(),
+            description: new.description.map(|text| text.as_str().to_owned()),
+            created_by: Some(owner),
+            created_at: now,
+        };
+        repository::insert(tx, &workspace)
+            .await
+            .map_err(|error| AccessError::on_conflict(error, SLUG_UNIQUE, AccessError::SlugTaken))?;
+        let membership = Membership {
+            id: MembershipId::generate(now, self.sources.random()),
+            workspace: workspace.id,
+            user: owner,
+            role: WorkspaceRole::Owner,
+            joined_at: now,
+        };
+        memberships::insert(tx, &membership).await?;
+        tx.record(Change::Put(projection::membership(&membership)));
+        let detail = json!({ "name": workspace.name, "slug": workspace.slug });
+        self.record(tx, Action::WorkspaceCreated, actor, workspace.id, Some(detail))
+            .await?;
+        Ok(workspace)
+    }
+
+    /// Takes over what is given and leaves the rest as it is.
+    pub async fn update(
+        &self,
+        tx: &mut Tx,
+        by: &Authority,
+        name: Option<Name>,
+        description: Option<Description>,
+    ) -> Result<Workspace, AccessError> {
+        by.require(WorkspaceRole::Admin)?;
+        let mut workspace = self.get(tx, by.workspace()).await?;
+        if let Some(name) = name {
+            name.as_str().clone_into(&mut workspace.name);
+        }
+        if let Some(description) = description {
+            workspace.description = Some(description.as_str().to_owned());
+        }
+        repository::update(tx, &workspace).await?;
+        self.record(tx, Action::WorkspaceUpdated, by.actor(), workspace.id, None)
+            .await?;
+        Ok(workspace)
+    }
+
+    /// Deletes the workspace with its memberships, groups and resources.
+    pub async fn delete(&self, tx: &mut WriteTx, by: &Authority) -> Result<(), AccessError> {
+        by.require(WorkspaceRole::Owner)?;
+        let workspace = self.get(tx, by.workspace()).await?;
+        purge::purge(tx, workspace.id).await?;
+        repository::delete(tx, workspace.id).await?;
+        let detail = json!({ "name": workspace.name, "slug": workspace.slug });
+        self.record(
+            tx,
+            Action::WorkspaceDeleted,
+            by.actor(),
+            workspace.id,
+            Some(detail),
+        )
+        .await
+    }
+
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        action: Action,
+        actor: Option<UserId>,
+        workspace: WorkspaceId,
+        detail: Option<serde_json::Value>,
+    ) -> Result<(), AccessError> {
+        let target = Target {
+            kind: TargetKind::Workspace,
+            id: workspace.as_uuid(),
+        };
+        self.activity
+            .record(
+                tx,
+                Entry {
+                    action,
+                    actor,
+                    target,
+                    workspace: Some(workspace),
+                    detail,
+                },
+            )
+            .await
+    }
+}

@@ -1,0 +1,139 @@
+//! SQL of workspaces.
+
+use sentinel_core::id::{UserId, WorkspaceId};
+use sentinel_core::{Timestamp, WorkspaceRole};
+use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar};
+use uuid::Uuid;
+
+use super::{ListedWorkspace, Workspace};
+use crate::row::parse;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    slug: String,
+    name: String,
+    description: Option<String>,
+    created_by: Option<Uuid>,
+    created_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    #[sqlx(flatten)]
+    workspace: Row,
+    member_count: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct JoinedRow {
+    #[sqlx(flatten)]
+    workspace: Row,
+    membership_id: Uuid,
+    role: String,
+}
+
+impl TryFrom<Row> for Workspace {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            slug: parse("workspaces", "slug", row.id, &row.slug)?,
+            name: row.name,
+            description: row.description,
+            created_by: row.created_by.map(Into::into),
+            created_at: row.created_at,
+        })
+    }
+}
+
+pub(crate) async fn find(tx: &mut Tx, workspace: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        Row,
+        "SELECT id, slug, name, description, created_by, created_at FROM workspaces WHERE id = $1",
+        workspace.as_uuid()
+    )
+    .await?;
+    row.map(Workspace::try_from).transpose()
+}
+
+/// The workspaces that the user is a member of, with his role in each.
+pub(crate) async fn of_user(
+    tx: &mut Tx,
+    user: UserId,
+) -> Result<Vec<(Workspace, WorkspaceRole)>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        JoinedRow,
+        "SELECT w.id, w.slug, w.name, w.description, w.created_by, w.created_at, m.id AS membership_id, m.role
+         FROM workspaces w JOIN workspace_memberships m ON m.workspace_id = w.id
+         WHERE m.user_id = $1 ORDER BY w.created_at, w.id",
+        user.as_uuid()
+    )
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let role = parse("workspace_memberships", "role", row.membership_id, &row.role)?;
+            Ok((row.workspace.try_into()?, role))
+        })
+        .collect()
+}
+
+/// All tenants' workspaces, for administrators of the installation.
+pub(super) async fn page(tx: &mut Tx, limit: i64, offset: i64) -> Result<Vec<ListedWorkspace>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        ListedRow,
+        "SELECT w.id, w.slug, w.name, w.description, w.created_by, w.created_at,
+                (SELECT COUNT(*) FROM workspace_memberships m WHERE m.workspace_id = w.id) AS member_count
+         FROM workspaces w ORDER BY w.created_at DESC, w.id DESC LIMIT $1 OFFSET $2",
+        limit,
+        offset
+    )
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(ListedWorkspace {
+                workspace: row.workspace.try_into()?,
+                member_count: row.member_count,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn count(tx: &mut Tx) -> Result<i64, StoreError> {
+    fetch_scalar!(tx, i64, "SELECT COUNT(*) FROM workspaces").await
+}
+
+pub(super) async fn insert(tx: &mut Tx, workspace: &Workspace) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO workspaces (id, slug, name, description, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        workspace.id.as_uuid(),
+        workspace.slug.as_str(),
+        workspace.name.as_str(),
+        workspace.description.as_deref(),
+        workspace.created_by.map(|user| user.as_uuid()),
+        workspace.created_at
+    ).await?;
+    Ok(())
+}
+
+pub(super) async fn update(tx: &mut Tx, workspace: &Workspace) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE workspaces SET name = $2, description = $3 WHERE id = $1",
+        workspace.id.as_uuid(),
+        workspace.name.as_str(),
+        workspace.description.as_deref()
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deletes the workspace, from which everything that edges know must be gone already.
+pub(super) async fn delete(tx: &mut Tx, workspace: WorkspaceId) -> Result<u64, StoreError> {
+    execute!(tx, "DELETE FROM workspaces WHERE id = $1", workspace.as_uuid()).await
+}

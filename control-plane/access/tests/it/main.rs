@@ -1,0 +1,13 @@
+//! The domain through its services, on both databases.
+
+mod activity;
+mod apps;
+mod edges;
+mod groups;
+mod members;
+mod permissions;
+mod replay;
+mod sharing;
+mod users;
+mod workspaces;
+mod world;
