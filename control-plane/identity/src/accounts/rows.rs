@@ -1,0 +1,45 @@
+//! SQL of `social_accounts`.
+
+use sentinel_core::Timestamp;
+use sentinel_core::id::{SocialAccountId, UserId};
+use sentinel_store::{StoreError, Tx, execute, fetch_scalar_optional};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::Identity;
+
+pub(super) async fn user_of(tx: &mut Tx, provider: &str, subject: &str) -> Result<Option<UserId>, StoreError> {
+    let user = fetch_scalar_optional!(
+        tx,
+        Uuid,
+        "SELECT user_id FROM social_accounts WHERE provider = $1 AND provider_user_id = $2",
+        provider,
+        subject,
+    )
+    .await?;
+    Ok(user.map(UserId::from))
+}
+
+pub(super) async fn insert(
+    tx: &mut Tx,
+    id: SocialAccountId,
+    user: UserId,
+    provider: &str,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let data = serde_json::json!({ "email": identity.email, "name": identity.name });
+    execute!(
+        tx,
+        "INSERT INTO social_accounts (id, user_id, provider, provider_user_id, provider_data, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        id.as_uuid(),
+        user.as_uuid(),
+        provider,
+        identity.subject.as_str(),
+        Json(data),
+        now,
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! The one client that calls out: to the identity providers that are configured, and to nowhere else that one of their
+//! documents may name.
+//!
+//! No redirect is followed, an answer is read up to a size and a time, and addresses that are not public are only called
+//! when the configured issuer itself is at that host: a provider's document cannot make the control plane talk to its
+//! own network (server-side request forgery). No proxy of the environment is used.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openidconnect::reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use openidconnect::reqwest::{Client, redirect};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use url::{Host, Url};
+
+/// The longest answer that is read.
+const MAX_BODY: usize = 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(3);
+const WHOLE: Duration = Duration::from_secs(10);
+
+/// Why a provider was not called, or its answer not read.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The address has a scheme or host that is not called.
+    #[error("`{0}` is not called: `https` and a public address are expected, unless the configured issuer is at that host")]
+    Refused(String),
+    /// The answer is longer than is read.
+    #[error("the answer is longer than {MAX_BODY} bytes")]
+    TooLong,
+    /// The request could not be made or answered.
+    #[error("the provider cannot be reached")]
+    Failed(#[from] openidconnect::reqwest::Error),
+    /// A part of the request or answer is no HTTP.
+    #[error("the request or the answer is not HTTP")]
+    Http(#[from] openidconnect::http::Error),
+}
+
+/// The outgoing client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    client: Client,
+    trusted: Arc<Trusted>,
+}
+
+/// The hosts that configured issuers are at. They may have private addresses, and plain `http` if the issuer has.
+#[derive(Debug, Default)]
+struct Trusted {
+    hosts: HashSet<String>,
+    plain: HashSet<String>,
+}
+
+impl Outbound {
+    /// A client that may call the hosts of these issuers wherever they are, and public addresses.
+    pub fn new<'a>(issuers: impl IntoIterator<Item = &'a Url>) -> Result<Self, OutboundError> {
+        let mut trusted = Trusted::default();
+        for issuer in issuers {
+            let Some(host) = issuer.host_str() else { continue };
+            trusted.hosts.insert(host.to_owned());
+            if issuer.scheme() == "http" {
+                trusted.plain.insert(host.to_owned());
+            }
+        }
+        let trusted = Arc::new(trusted);
+        #[expect(clippy::disallowed_methods, reason = "the one place that makes an outgoing client")]
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE)
+            .no_proxy()
+            .referer(false)
+            .user_agent("sentinel-control-plane")
+            .dns_resolver(Arc::new(PublicOnly(Arc::clone(&trusted))))
+            .build()?;
+        Ok(Self { client, trusted })
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
+        let refused = || OutboundError::Refused(request.uri().to_string());
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| refused())?;
+        if !self.trusted.may_call(&url) {
+            return Err(refused());
+        }
+        let mut answer = self.client.execute(request.try_into()?).await?;
+        let mut response = openidconnect::http::Response::builder().status(answer.status());
+        for (name, value) in answer.headers() {
+            response = response.header(name, value);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len().saturating_add(chunk.len()) > MAX_BODY {
+                return Err(OutboundError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(response.body(body)?)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Outbound {
+    type Error = OutboundError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl Trusted {
+    /// Whether the address may be called, as far as it shows; names are judged when they are resolved.
+    fn may_call(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        let scheme = url.scheme() == "https" || (url.scheme() == "http" && self.plain.contains(host));
+        let address = match url.host() {
+            Some(Host::Ipv4(ip)) => is_public(ip.into()) || self.hosts.contains(host),
+            Some(Host::Ipv6(ip)) => is_public(ip.into()) || self.hosts.contains(host),
+            Some(Host::Domain(_)) => true,
+            None => false,
+        };
+        scheme && address && url.username().is_empty() && url.password().is_none()
+    }
+}
+
+/// Resolves names, and leaves out addresses that are not public unless the name is trusted.
+struct PublicOnly(Arc<Trusted>);
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let trusted = self.0.hosts.contains(name.as_str());
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found.filter(|address| trusted || is_public(address.ip())).collect();
+            if allowed.is_empty() {
+                return Err(format!("`{}` has no public address", name.as_str()).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address is one of the public internet (IANA special-purpose registries).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        || ip.is_documentation()
+        || ip.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19)))
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    // An IPv4 address in disguise is judged as what it is: mapped, NAT64 (RFC 6052) and 6to4 (RFC 3056).
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = ip.segments();
+    let embedded = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    if let Some(mapped) = ip.to_ipv4_mapped() {
+        return is_public_v4(mapped);
+    }
+    if (s0, s1, s2, s3, s4, s5) == (0x64, 0xff9b, 0, 0, 0, 0) {
+        return embedded(s6, s7);
+    }
+    if s0 == 0x2002 {
+        return embedded(s1, s2);
+    }
+    // Only 2000::/3 is unicast on the internet; without 2001::/23 (Teredo and others) and documentation.
+    (s0 & 0xe000) == 0x2000 && !(s0 == 0x2001 && s1 < 0x0200) && !(s0 == 0x2001 && s1 == 0x0db8) && s0 != 0x3fff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may_call(issuer: &str, url: &str) -> bool {
+        let issuer = Url::parse(issuer).expect("issuer");
+        let outbound = Outbound::new([&issuer]).expect("client");
+        outbound.trusted.may_call(&Url::parse(url).expect("url"))
+    }
+
+    #[test]
+    fn special_addresses_are_not_public() {
+        for ip in [
+            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+            "255.255.255.255", "224.0.0.1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1",
+            "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1", "2001::1",
+        ] {
+            assert!(!is_public(ip.parse().expect(ip)), "{ip}");
+        }
+        for ip in ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"] {
+            assert!(is_public(ip.parse().expect(ip)), "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_public_issuer_cannot_point_into_the_own_network() {
+        let issuer = "https://idp.example.com";
+        assert!(may_call(issuer, "https://keys.example.net/jwks"));
+        for url in [
+            "http://idp.example.com/token",
+            "http://169.254.169.254/latest/meta-data",
+            "https://127.0.0.1/token",
+            "https://[::1]/token",
+            "https://2130706433/token",
+            "https://user:pass@idp.example.com/token",
+            "file:///etc/passwd",
+        ] {
+            assert!(!may_call(issuer, url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_on_this_machine_may_be_called_there() {
+        let issuer = "http://127.0.0.1:9010";
+        assert!(may_call(issuer, "http://127.0.0.1:9010/token"));
+        assert!(!may_call(issuer, "http://127.0.0.2:9010/token"));
+        assert!(!may_call(issuer, "http://localhost:9010/token"));
+    }
+}

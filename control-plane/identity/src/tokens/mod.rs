@@ -1,0 +1,197 @@
+//! Minting and verifying tokens. What a token says is decided by [`crate::Sessions`]; here it is written and signed.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use sentinel_core::id::{GroupId, SessionId, TokenId, UserId, WorkspaceId};
+use sentinel_core::name::Slug;
+use sentinel_core::principal::User;
+use sentinel_core::{Clock, Random, Revision, Timestamp, WorkspaceRole};
+use sentinel_store::{StoreError, Tx};
+use sentinel_token::verify::DEFAULT_BRAND;
+use sentinel_token::{
+    AccessClaims, AdminClaims, Audience, KeySet, RefreshClaims, TokenError, TokenKind, VerifiedAdmin, VerifiedRefresh,
+    Verifier,
+};
+use serde::Serialize;
+
+use crate::error::IdentityError;
+use crate::keys::{Keys, TokenKey};
+use crate::{Lifetimes, keys::KeysError};
+
+/// What a successful login or refresh hands out.
+#[derive(Debug)]
+pub struct TokenPair {
+    /// Calls services.
+    pub access_token: SecretString,
+    /// Gets the next pair, once.
+    pub refresh_token: SecretString,
+    /// How long the access token lasts, in seconds.
+    pub expires_in: u64,
+}
+
+/// What a login to the admin panel hands out.
+#[derive(Debug)]
+pub struct AdminToken {
+    /// The value of the admin cookie.
+    pub token: SecretString,
+    /// How long it lasts, in seconds.
+    pub expires_in: u64,
+}
+
+/// Everything that an access token says about its user.
+pub(crate) struct Subject<'a> {
+    pub(crate) user: UserId,
+    pub(crate) email: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) slug: &'a Slug,
+    pub(crate) role: WorkspaceRole,
+    pub(crate) groups: Vec<GroupId>,
+    pub(crate) session: SessionId,
+    pub(crate) revision: Revision,
+    pub(crate) auth_time: Timestamp,
+    pub(crate) amr: &'a [String],
+}
+
+/// The service of tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens {
+    keys: Keys,
+    issuer: Arc<str>,
+    verifier: Verifier,
+    lifetimes: Lifetimes,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Tokens {
+    /// The service. `issuer` is the control plane's public URL, exactly as tokens name it.
+    pub fn new(
+        keys: Keys,
+        issuer: &str,
+        lifetimes: Lifetimes,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            keys,
+            issuer: issuer.into(),
+            verifier: Verifier::new(issuer),
+            lifetimes,
+            clock,
+            random,
+        }
+    }
+
+    /// Verifies an access token by the keys of a replica. Revocation is for the caller to look up in the same replica.
+    pub fn verify_access(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<User, TokenError> {
+        self.verifier.verify_access(token, keys, now).map(User::from)
+    }
+
+    pub(crate) fn verify_refresh(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<VerifiedRefresh, TokenError> {
+        self.verifier.verify_refresh(token, keys, now)
+    }
+
+    pub(crate) fn verify_admin(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<VerifiedAdmin, TokenError> {
+        self.verifier.verify_admin(token, keys, now)
+    }
+
+    /// A fresh token id.
+    pub(crate) fn fresh_id(&self) -> TokenId {
+        TokenId::generate(self.clock.now(), &*self.random)
+    }
+
+    /// An access token and the refresh token `refresh`, which ends at `refresh_until`.
+    pub(crate) async fn pair(
+        &self,
+        tx: &mut Tx,
+        subject: Subject<'_>,
+        refresh: TokenId,
+        refresh_until: Timestamp,
+    ) -> Result<TokenPair, IdentityError> {
+        let key = self.keys.current(tx).await?;
+        let now = self.clock.now();
+        let access = AccessClaims {
+            iss: self.issuer.to_string(),
+            aud: audience(TokenKind::Access),
+            sub: subject.user,
+            jti: self.fresh_id(),
+            iat: now.timestamp(),
+            exp: (now + self.lifetimes.access).timestamp(),
+            nbf: None,
+            r#type: TokenKind::Access.claim().to_owned(),
+            email: subject.email.to_owned(),
+            name: subject.name.to_owned(),
+            wid: subject.workspace,
+            wslug: subject.slug.clone(),
+            wrole: subject.role,
+            groups: subject.groups,
+            oid: None,
+            oslug: None,
+            opub: false,
+            sid: subject.session,
+            rev: Some(subject.revision),
+            auth_time: Some(subject.auth_time.timestamp()),
+            amr: subject.amr.to_vec(),
+        };
+        let refresh = RefreshClaims {
+            iss: self.issuer.to_string(),
+            aud: audience(TokenKind::Refresh),
+            sub: subject.user,
+            jti: refresh,
+            iat: now.timestamp(),
+            exp: refresh_until.timestamp(),
+            nbf: None,
+            r#type: TokenKind::Refresh.claim().to_owned(),
+            fid: subject.session,
+        };
+        Ok(TokenPair {
+            access_token: sign(&key, &access)?,
+            refresh_token: sign(&key, &refresh)?,
+            expires_in: self.lifetimes.access.as_secs(),
+        })
+    }
+
+    /// The token of an administrator's session.
+    pub(crate) async fn admin(
+        &self,
+        tx: &mut Tx,
+        (user, email, name): (UserId, &str, &str),
+        session: SessionId,
+        auth_time: Timestamp,
+        amr: &[String],
+    ) -> Result<AdminToken, IdentityError> {
+        let key = self.keys.current(tx).await?;
+        let now = self.clock.now();
+        let claims = AdminClaims {
+            iss: self.issuer.to_string(),
+            aud: audience(TokenKind::Admin),
+            sub: user,
+            jti: self.fresh_id(),
+            iat: now.timestamp(),
+            exp: (now + self.lifetimes.admin).timestamp(),
+            nbf: None,
+            r#type: TokenKind::Admin.claim().to_owned(),
+            email: email.to_owned(),
+            name: name.to_owned(),
+            admin: true,
+            sid: session,
+            auth_time: Some(auth_time.timestamp()),
+            amr: amr.to_vec(),
+        };
+        Ok(AdminToken {
+            token: sign(&key, &claims)?,
+            expires_in: self.lifetimes.admin.as_secs(),
+        })
+    }
+}
+
+fn audience(kind: TokenKind) -> Audience {
+    Audience::One(kind.audience(DEFAULT_BRAND))
+}
+
+fn sign(key: &TokenKey, claims: &impl Serialize) -> Result<SecretString, IdentityError> {
+    key.sign(claims)
+        .map_err(|error| KeysError::Store(StoreError::Other(error.into())).into())
+}

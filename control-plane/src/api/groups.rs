@@ -1,0 +1,197 @@
+//! Groups of a workspace and who is in them.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::{get, patch, post};
+use sentinel_access::groups::{Group, GroupMember};
+use sentinel_access::text::{Description, Name};
+use sentinel_core::WorkspaceRole;
+use sentinel_core::id::{GroupId, UserId, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+use super::wire::{Moment, OK};
+use crate::app::App;
+use crate::commit::commit;
+use crate::extract::{FlexibleUser, Json, Path, UserToken};
+use crate::problem::ApiError;
+
+/// `/workspaces/{workspace}/groups`.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/workspaces/{workspace}/groups", get(list).post(create))
+        .route(
+            "/workspaces/{workspace}/groups/{group}",
+            patch(update).delete(delete),
+        )
+        .route("/workspaces/{workspace}/groups/{group}/members", get(members))
+        .route(
+            "/workspaces/{workspace}/groups/{group}/members/{user}",
+            post(add_member).delete(remove_member),
+        )
+}
+
+#[derive(Serialize)]
+struct GroupBody {
+    id: GroupId,
+    workspace_id: WorkspaceId,
+    name: String,
+    description: Option<String>,
+    created_by: Option<UserId>,
+    created_at: Moment,
+}
+
+impl From<Group> for GroupBody {
+    fn from(group: Group) -> Self {
+        Self {
+            id: group.id,
+            workspace_id: group.workspace,
+            name: group.name,
+            description: group.description,
+            created_by: group.created_by,
+            created_at: group.created_at.into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct GroupMemberBody {
+    user_id: UserId,
+    email: String,
+    name: String,
+    added_at: Moment,
+}
+
+impl From<GroupMember> for GroupMemberBody {
+    fn from(member: GroupMember) -> Self {
+        Self {
+            user_id: member.user,
+            email: member.email,
+            name: member.name,
+            added_at: member.added_at.into(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct CreateBody {
+    name: Name,
+    description: Option<Description>,
+}
+
+#[derive(Deserialize)]
+struct UpdateBody {
+    name: Option<Name>,
+    description: Option<Description>,
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: FlexibleUser,
+    Path(workspace): Path<WorkspaceId>,
+) -> Result<Json<Vec<GroupBody>>, ApiError> {
+    caller.require(workspace, WorkspaceRole::Viewer)?;
+    let mut tx = app.database().read().await?;
+    let groups = app.access().groups.list(&mut tx, workspace).await?;
+    Ok(Json(groups.into_iter().map(Into::into).collect()))
+}
+
+async fn create(
+    State(app): State<App>,
+    caller: UserToken,
+    Path(workspace): Path<WorkspaceId>,
+    Json(body): Json<CreateBody>,
+) -> Result<impl IntoResponse, ApiError> {
+    let access = app.access();
+    let mut tx = app.database().write().await?;
+    let by = access
+        .members
+        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
+        .await?;
+    let group = access
+        .groups
+        .create(&mut tx, &by, body.name, body.description)
+        .await?;
+    let committed = commit(&app, tx).await?;
+    Ok((StatusCode::CREATED, committed, Json(GroupBody::from(group))))
+}
+
+async fn update(
+    State(app): State<App>,
+    caller: UserToken,
+    Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
+    Json(body): Json<UpdateBody>,
+) -> Result<Json<GroupBody>, ApiError> {
+    let access = app.access();
+    let mut tx = app.database().begin().await?;
+    let by = access
+        .members
+        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
+        .await?;
+    let group = access
+        .groups
+        .update(&mut tx, &by, group, body.name, body.description)
+        .await?;
+    tx.commit().await?;
+    Ok(Json(group.into()))
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: UserToken,
+    Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let access = app.access();
+    let mut tx = app.database().write().await?;
+    let by = access
+        .members
+        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
+        .await?;
+    access.groups.delete(&mut tx, &by, group).await?;
+    let committed = commit(&app, tx).await?;
+    Ok((StatusCode::NO_CONTENT, committed, ()))
+}
+
+async fn members(
+    State(app): State<App>,
+    caller: FlexibleUser,
+    Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
+) -> Result<Json<Vec<GroupMemberBody>>, ApiError> {
+    caller.require(workspace, WorkspaceRole::Viewer)?;
+    let mut tx = app.database().read().await?;
+    let members = app.access().groups.members(&mut tx, workspace, group).await?;
+    Ok(Json(members.into_iter().map(Into::into).collect()))
+}
+
+async fn add_member(
+    State(app): State<App>,
+    caller: UserToken,
+    Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let access = app.access();
+    let mut tx = app.database().write().await?;
+    let by = access
+        .members
+        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
+        .await?;
+    access.groups.add_member(&mut tx, &by, group, user).await?;
+    let committed = commit(&app, tx).await?;
+    Ok((StatusCode::CREATED, committed, Json(OK)))
+}
+
+async fn remove_member(
+    State(app): State<App>,
+    caller: UserToken,
+    Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let access = app.access();
+    let mut tx = app.database().write().await?;
+    let by = access
+        .members
+        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
+        .await?;
+    access.groups.remove_member(&mut tx, &by, group, user).await?;
+    let committed = commit(&app, tx).await?;
+    Ok((StatusCode::NO_CONTENT, committed, ()))
+}

@@ -1,0 +1,35 @@
+//! One log line and one count for every request. Of the request it has method, path template, status and time; never a
+//! query string (codes are in it), header, cookie, body or e-mail address.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::middleware::request_id::RequestId;
+
+/// Writes the line when the answer's head is ready.
+pub async fn requests(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    // The template and not the path: ids stay out of the metric's labels, and typed-in paths out of the log.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_default();
+    let response = next.run(request).await;
+    let took = started.elapsed();
+    let status = response.status().as_u16();
+    app.metrics.request(&route, method.as_str(), status, took);
+    tracing::info!(
+        request.id = %id,
+        http.method = %method,
+        http.route = route,
+        http.status = status,
+        duration_ms = took.as_secs_f64() * 1000.0,
+        "request"
+    );
+    response
+}

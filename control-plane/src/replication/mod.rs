@@ -1,0 +1,102 @@
+//! This control plane's own replica: loaded from the tables, then kept up by the change log, and fed to the edges.
+//!
+//! The change log is the only way in: also what this very process has committed is applied from there, in order, so that
+//! all control planes on one database and all edges go through the same states.
+
+mod history;
+mod source;
+mod tail;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sentinel_access::Access;
+use sentinel_core::Revision;
+use sentinel_feed::{Frame, Replica};
+use sentinel_store::Database;
+use tokio::sync::broadcast;
+
+pub use source::Source;
+
+use history::History;
+
+/// How many frames a slow subscriber may be behind before it has to catch up by itself.
+const CHANNEL: usize = 1024;
+
+/// The replica with what feeds it and what it feeds.
+pub struct Replication {
+    database: Database,
+    replica: Replica,
+    recent: Mutex<Recent>,
+}
+
+struct Recent {
+    history: History,
+    /// `None` once the process is stopping, which ends every subscription.
+    frames: Option<broadcast::Sender<Arc<Frame>>>,
+}
+
+impl Replication {
+    /// A replica that knows nothing yet.
+    pub fn new(database: Database) -> Self {
+        let (frames, _) = broadcast::channel(CHANNEL);
+        Self {
+            database,
+            replica: Replica::new(),
+            recent: Mutex::new(Recent {
+                history: History::default(),
+                frames: Some(frames),
+            }),
+        }
+    }
+
+    /// The replica.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Ends every subscription: the process is stopping, and edges go to another control plane or wait.
+    pub fn stop(&self) {
+        self.recent().frames = None;
+    }
+
+    fn frames(&self) -> broadcast::Receiver<Arc<Frame>> {
+        match &self.recent().frames {
+            Some(frames) => frames.subscribe(),
+            // A channel without a sender: the subscription ends at once.
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    fn frames_since(&self, revision: Revision) -> Option<Vec<Arc<Frame>>> {
+        self.recent().history.since(revision, self.replica.load().revision())
+    }
+
+    fn publish(&self, frame: &Arc<Frame>) {
+        let mut recent = self.recent();
+        recent.history.push(Arc::clone(frame));
+        if let Some(frames) = &recent.frames {
+            // Nobody listening is no error.
+            let _ = frames.send(Arc::clone(frame));
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that edges must know, as the tables have it in this transaction.
+async fn facts(tx: &mut sentinel_store::Tx) -> Result<Vec<sentinel_core::Fact>, tail::TailError> {
+    let mut facts = sentinel_access::facts(tx).await?;
+    facts.extend(sentinel_identity::facts(tx).await?);
+    Ok(facts)
+}
+
+/// What the feed asks the domain services for.
+#[derive(Clone)]
+pub struct Enrolment {
+    /// The database.
+    pub database: Database,
+    /// The edges.
+    pub access: Access,
+}

@@ -1,0 +1,72 @@
+//! Running a control plane on sockets until it is told to stop.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::assemble::{ControlPlane, GRACE};
+
+/// The sockets of a control plane.
+pub struct Listeners {
+    /// API and feed.
+    pub http: TcpListener,
+    /// Metrics and readiness.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    pub async fn bind(http: SocketAddr, admin: SocketAddr) -> anyhow::Result<Self> {
+        let bind = async |name: &str, address: SocketAddr| {
+            TcpListener::bind(address).await.with_context(|| {
+                format!("`listen.{name}` cannot listen on `{address}`: is another program using the port?")
+            })
+        };
+        Ok(Self {
+            http: bind("http", http).await?,
+            admin: bind("admin", admin).await?,
+        })
+    }
+}
+
+/// Serves until `stopping` turns true, then lets open requests end.
+pub async fn serve(
+    control_plane: ControlPlane,
+    listeners: Listeners,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut background = control_plane.start_background(&stopping);
+    let http = listen(listeners.http, control_plane.router(), stopping.clone());
+    let admin = listen(listeners.admin, control_plane.operations(), stopping.clone());
+    let serving = async { tokio::try_join!(http, admin).map(drop) };
+    tokio::select! {
+        result = serving => result?,
+        () = overdue(stopping) => tracing::warn!("requests that did not end in time were cut off"),
+    }
+    // The jobs end by themselves at the same sign; one that hangs is not waited for.
+    let ended = timeout(GRACE, async { while background.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        tracing::warn!("a background job did not end in time");
+    }
+    Ok(())
+}
+
+async fn listen(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        })
+        .await
+        .context("the server stopped")
+}
+
+/// Ends some time after the sign to stop.
+async fn overdue(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+    tokio::time::sleep(GRACE).await;
+}

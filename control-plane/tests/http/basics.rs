@@ -1,0 +1,116 @@
+//! What every answer has in common: ids, security headers, problem documents, limits, cross-origin rules, readiness.
+
+use reqwest::Method;
+use sentinel_store::on_both_backends;
+use serde_json::Value;
+
+use crate::common::{Options, TestApp};
+
+on_both_backends! {
+    async fn errors_are_problem_documents_with_the_request_id(store: TestStore) {
+        let app = TestApp::start(store).await;
+        for (method, path, status, code) in [
+            (Method::GET, "/nowhere", 404, "not_found"),
+            (Method::POST, "/health", 405, "method_not_allowed"),
+            (Method::GET, "/auth/admin/me", 401, "credential_missing"),
+            (Method::POST, "/auth/logout", 401, "credential_missing"),
+            (Method::POST, "/auth/token", 422, "validation_failed"),
+        ] {
+            let response = app.request(method, path).header("x-request-id", "abc-1").send().await.expect("answer");
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+            assert_eq!(response.headers()["x-request-id"], "abc-1");
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            let body: Value = response.json().await.expect("json");
+            assert_eq!((body["status"].as_u64(), body["code"].as_str()), (Some(status.into()), Some(code)), "{path}");
+            assert_eq!(body["request_id"], "abc-1");
+            assert!(body["detail"].is_string());
+        }
+    }
+
+    async fn health_answers_get_and_head(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let response = app.get("/health").send().await.expect("answer");
+        assert!(response.headers().get("server").is_none());
+        assert_eq!(response.headers()["x-request-id"].len(), 32);
+        assert_eq!(response.text().await.expect("text"), r#"{"status":"ok"}"#);
+        let response = app.request(Method::HEAD, "/health").send().await.expect("answer");
+        assert_eq!(response.status().as_u16(), 200);
+    }
+
+    async fn keys_are_published_with_the_current_one_first(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let response = app.get("/.well-known/jwks.json").send().await.expect("answer");
+        assert_eq!(response.headers()["cache-control"], "public, max-age=300");
+        let before: Value = response.json().await.expect("json");
+        let (kid, _) = app.app.keys.rotate().await.expect("rotated");
+        app.settle().await;
+        let after: Value = app.get("/.well-known/jwks.json").send().await.expect("answer").json().await.expect("json");
+        assert_eq!(after["keys"][0]["kid"], kid);
+        assert_eq!(after["keys"][1], before["keys"][0]);
+        assert_eq!(after["keys"].as_array().expect("keys").len(), 2);
+        assert!(after["keys"][0].get("d").is_none());
+    }
+
+    async fn bodies_have_a_limit(store: TestStore) {
+        let app = TestApp::start_with(store, Options { max_body: 100, ..Options::default() }).await;
+        let post = |body: String| app.post("/auth/refresh").header("content-type", "application/json").body(body);
+        let announced = post("x".repeat(101)).send().await.expect("answer");
+        assert_eq!(announced.status().as_u16(), 413);
+        let body: Value = announced.json().await.expect("json");
+        assert_eq!(body["detail"], "Request body too large");
+        let parts = (0..50).map(|_| Ok::<_, std::io::Error>("x".repeat(10)));
+        let streamed = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));
+        let streamed = app.post("/auth/refresh").header("content-type", "application/json").body(streamed);
+        assert_eq!(streamed.send().await.expect("answer").status().as_u16(), 413);
+        assert_eq!(post("{}".into()).send().await.expect("answer").status().as_u16(), 422);
+    }
+
+    async fn pages_of_client_apps_may_call_and_others_may_not(store: TestStore) {
+        let app = TestApp::start(store).await;
+        app.client_app("spa", &["https://spa.example.com/callback"]).await;
+        app.app.origins.forget().await;
+        let preflight = |origin: &'static str| {
+            app.request(Method::OPTIONS, "/auth/token")
+                .header("origin", origin)
+                .header("access-control-request-method", "POST")
+        };
+        let good = preflight("https://spa.example.com").send().await.expect("answer");
+        assert_eq!(good.status().as_u16(), 200);
+        assert_eq!(good.headers()["access-control-allow-origin"], "https://spa.example.com");
+        let bad = preflight("https://evil.example").send().await.expect("answer");
+        assert_eq!(bad.status().as_u16(), 400);
+        assert!(bad.headers().get("access-control-allow-origin").is_none());
+        let simple = app.get("/health").header("origin", "https://evil.example").send().await.expect("answer");
+        assert!(simple.headers().get("access-control-allow-origin").is_none());
+        let simple = app.get("/health").header("origin", "https://spa.example.com").send().await.expect("answer");
+        assert_eq!(simple.headers()["access-control-allow-origin"], "https://spa.example.com");
+    }
+
+    async fn who_asks_too_often_is_told_when_to_come_back(store: TestStore) {
+        let app = TestApp::start_with(store, Options { logins_per_minute: 2, ..Options::default() }).await;
+        let refresh = || app.post("/auth/refresh").json(&serde_json::json!({ "refresh_token": "x" })).send();
+        for _ in 0..2 {
+            assert_eq!(refresh().await.expect("answer").status().as_u16(), 401);
+        }
+        let limited = refresh().await.expect("answer");
+        assert_eq!(limited.status().as_u16(), 429);
+        assert_eq!(limited.headers()["retry-after"], "60");
+        assert_eq!(app.get("/auth/providers").send().await.expect("answer").status().as_u16(), 200);
+        app.clock.advance(std::time::Duration::from_secs(60));
+        assert_eq!(refresh().await.expect("answer").status().as_u16(), 401);
+    }
+
+    async fn readiness_says_what_works(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let response = app.http.get(format!("{}/ready", app.operations)).send().await.expect("answer");
+        assert_eq!(response.status().as_u16(), 200);
+        let body: Value = response.json().await.expect("json");
+        for part in ["database", "replica", "short_lived"] {
+            assert_eq!(body[part]["ok"], true, "{body}");
+        }
+        let metrics = app.http.get(format!("{}/metrics", app.operations)).send().await.expect("answer");
+        assert!(metrics.text().await.expect("text").contains("sentinel_replica_revision"));
+        assert_eq!(app.get("/metrics").send().await.expect("answer").status().as_u16(), 404, "not for the public");
+    }
+}
