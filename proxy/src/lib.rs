@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The edge: a proxy in front of services that finds out who is calling, decides whether they may, and forwards the
+//! request with a proof of identity. It decides from a replica in its own memory; no request waits for the network.
+//!
+//! A request goes through the modules in this order: [`doorway`] (connections and heads), [`request`] (one reading only),
+//! [`routes`], [`authn`], [`decide`], [`forward`] or [`answer`]. [`edge`] calls them; [`handler`] is how Pingora calls
+//! the edge; [`serve`] wires it all.
+
+pub mod admin;
+pub mod answer;
+pub mod authn;
+pub mod cli;
+pub mod decide;
+pub mod decision_log;
+pub mod doorway;
+pub mod edge;
+pub mod forward;
+pub mod handler;
+pub mod metrics;
+pub mod names;
+pub mod pace;
+pub mod program;
+pub mod request;
+pub mod request_id;
+pub mod routes;
+pub mod serve;
+pub mod upstreams;
+
+#[cfg(test)]
+mod testing;

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `sentinel-proxy`: the edge as a program. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sentinel_proxy::cli::main()
+}

@@ -1,0 +1,187 @@
+//! One structured line for each decision: what an auditor asks about, and nothing that could be used against a caller.
+//!
+//! Never in it: tokens, keys, cookies, e-mail addresses, names, paths and queries.
+
+use std::time::Duration;
+
+use sentinel_core::id::{UserId, WorkspaceId};
+use sentinel_core::revision::Revision;
+use sentinel_core::{Denial, Principal};
+
+use crate::request_id::RequestId;
+
+/// What is told about one decision.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// The request's number.
+    pub request: &'a RequestId,
+    /// The route as the operator wrote it; `None` if there is none.
+    pub route: Option<&'a str>,
+    /// `Ok` if the request was let through, otherwise why not.
+    pub outcome: Result<(), Denial>,
+    /// The verified caller, as far as he is known.
+    pub principal: Option<&'a Principal>,
+    /// The revision that the decision was made at.
+    pub revision: Option<Revision>,
+    /// How old the replica's knowledge was.
+    pub replica_age: Option<Duration>,
+    /// How long deciding took.
+    pub duration: Duration,
+}
+
+/// The word for a decision in logs and metrics.
+pub const fn word(outcome: Result<(), Denial>) -> &'static str {
+    match outcome {
+        Ok(()) => "allow",
+        Err(denial) if denial.status() >= 500 => "undecided",
+        Err(_) => "deny",
+    }
+}
+
+/// The word for its reason.
+pub const fn reason(outcome: Result<(), Denial>) -> &'static str {
+    match outcome {
+        Ok(()) => "permitted",
+        Err(denial) => denial.code(),
+    }
+}
+
+impl Record<'_> {
+    /// Writes the line.
+    pub fn write(&self) {
+        let user: Option<UserId> = self.principal.and_then(|p| p.user()).map(|user| user.id);
+        let workspace: Option<WorkspaceId> = self.principal.and_then(|p| p.user()).map(|user| user.workspace);
+        let service = self.principal.and_then(|p| p.service()).map(|s| s.name.as_str());
+        tracing::info!(
+            target: "sentinel::decision",
+            route = self.route,
+            request.id = self.request.as_str(),
+            decision = word(self.outcome),
+            decision.reason = reason(self.outcome),
+            user.id = user.map(tracing::field::display),
+            workspace.id = workspace.map(tracing::field::display),
+            service = service,
+            revision = self.revision.map(tracing::field::display),
+            replica.age_ms = self.replica_age.map(milliseconds),
+            duration_ms = milliseconds(self.duration),
+            "a request was decided"
+        );
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a log line needs no more than 53 bits of microseconds"
+)]
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use sentinel_core::principal::{Service, User};
+    use sentinel_core::{Credential, Timestamp};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("lock").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(record: &Record<'_>) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || record.write());
+        String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text")
+    }
+
+    #[test]
+    fn a_line_says_who_what_and_why_and_no_more() {
+        let id = uuid::Uuid::from_u128(7);
+        let user = User {
+            id: id.into(),
+            email: "ada@example.com".into(),
+            name: "Ada Lovelace".into(),
+            workspace: id.into(),
+            workspace_slug: "acme".parse().expect("slug"),
+            role_at_mint: sentinel_core::WorkspaceRole::Owner,
+            minted_at: None,
+            credential: Credential::AccessToken {
+                token: id.into(),
+                session: id.into(),
+                expires_at: Timestamp::UNIX_EPOCH,
+            },
+        };
+        let service = Service {
+            app: id.into(),
+            name: "docs".parse().expect("name"),
+        };
+        let principal = Principal::verified(Some(user), Some(service));
+        let line = written(&Record {
+            request: &RequestId::fixed("r1"),
+            route: Some("GET docs.example/documents/{id}"),
+            outcome: Err(Denial::PermissionDenied),
+            principal: Some(&principal),
+            revision: Some(Revision { epoch: 1, number: 2 }),
+            replica_age: Some(Duration::from_millis(12)),
+            duration: Duration::from_micros(250),
+        });
+        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        insta::assert_json_snapshot!(value["fields"], @r#"
+        {
+          "decision": "deny",
+          "decision.reason": "permission_denied",
+          "duration_ms": 0.25,
+          "message": "a request was decided",
+          "replica.age_ms": 12.0,
+          "request.id": "r1",
+          "revision": "1.2",
+          "route": "GET docs.example/documents/{id}",
+          "service": "docs",
+          "user.id": "00000000-0000-0000-0000-000000000007",
+          "workspace.id": "00000000-0000-0000-0000-000000000007"
+        }
+        "#);
+        assert!(!line.contains("ada@") && !line.contains("Ada"));
+    }
+
+    #[test]
+    fn nobody_on_no_route_is_logged_too() {
+        let line = written(&Record {
+            request: &RequestId::fixed("r1"),
+            route: None,
+            outcome: Err(Denial::NoRoute),
+            principal: None,
+            revision: None,
+            replica_age: None,
+            duration: Duration::ZERO,
+        });
+        assert!(line.contains(r#""decision.reason":"no_route""#));
+        assert!(!line.contains("user.id"));
+    }
+
+    #[test]
+    fn not_knowing_is_not_denying() {
+        assert_eq!(word(Err(Denial::ReplicaStale)), "undecided");
+        assert_eq!(word(Err(Denial::RoleDenied)), "deny");
+        assert_eq!(word(Ok(())), "allow");
+    }
+}

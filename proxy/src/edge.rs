@@ -1,0 +1,225 @@
+//! One request after the other: canonical form, route, credentials, freshness, decision. What comes out is a permit or a
+//! denial, counted and logged.
+//!
+//! Everything that could panic is caught and is a denial then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_config::edge::Access;
+use sentinel_core::revision::Revision;
+use sentinel_core::{Clock, Denial, Principal, Random, Timestamp};
+use sentinel_feed::{Replica, ReplicaState};
+use tokio::time::Instant;
+
+use crate::authn::Authenticator;
+use crate::decide::{Permit, decide};
+use crate::decision_log::Record;
+use crate::metrics::Metrics;
+use crate::request::{CanonicalRequest, HeadLimits, Parsed};
+use crate::request_id::RequestId;
+use crate::routes::{Route, Table};
+
+/// An edge: the policy, and what it is decided by.
+pub struct Edge {
+    /// The policy.
+    pub routes: Table,
+    /// Checks credentials.
+    pub authn: Authenticator,
+    /// What the control plane has said.
+    pub replica: Replica,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
+    /// Where request numbers come from.
+    pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How long a request waits for a revision that it asks for.
+    pub consistency_wait: Duration,
+    /// How large a request head may be.
+    pub head_limits: HeadLimits,
+}
+
+/// A request that is let through, and the permit for it.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Why it may pass.
+    pub permit: Permit,
+    /// What is forwarded.
+    pub request: CanonicalRequest,
+    at: Timestamp,
+    judged: Revision,
+}
+
+/// What was found out about a request on the way to its decision.
+#[derive(Debug, Default)]
+struct Trace {
+    route: Option<Arc<Route>>,
+    principal: Option<Arc<Principal>>,
+    revision: Option<Revision>,
+    age: Option<Duration>,
+}
+
+impl Edge {
+    /// Decides about a request, counts and logs the decision.
+    ///
+    /// # Errors
+    /// Why the request is not let through.
+    pub async fn admit(&self, parsed: Parsed<'_>, id: &RequestId) -> Result<Admitted, Denial> {
+        let started = Instant::now();
+        let mut trace = Trace::default();
+        let outcome = self.judge(parsed, &mut trace).await;
+        self.account(
+            &trace,
+            outcome.as_ref().map(drop).map_err(|denial| *denial),
+            id,
+            started.elapsed(),
+        );
+        outcome
+    }
+
+    /// Counts and logs a request that was refused before it could be read.
+    pub fn refused(&self, denial: Denial, id: &RequestId) {
+        self.account(&Trace::default(), Err(denial), id, Duration::ZERO);
+    }
+
+    /// Whether what was admitted would be admitted still: for connections that stay open. That a token expires in the
+    /// meantime does not end them; that it, its user's membership or his permission is taken away does, and so does not
+    /// knowing.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn still_admits(&self, admitted: &mut Admitted) -> Result<(), Denial> {
+        let state = self.replica.load_full();
+        let mut trace = Trace::default();
+        let route = Arc::clone(admitted.permit.route());
+        if must_be_known(&route, &admitted.request) {
+            self.check_age(&route, &mut trace)?;
+        }
+        if state.revision() == admitted.judged {
+            return Ok(());
+        }
+        let principal = self.authenticate(&admitted.request, &state, admitted.at)?;
+        admitted.permit = guarded(|| {
+            decide(
+                &route,
+                &admitted.request.target,
+                &principal,
+                state.graph(),
+                admitted.at,
+            )
+        })?;
+        admitted.judged = state.revision();
+        Ok(())
+    }
+
+    async fn judge(&self, parsed: Parsed<'_>, trace: &mut Trace) -> Result<Admitted, Denial> {
+        let request = guarded(|| CanonicalRequest::parse(parsed, self.head_limits))?;
+        let route = guarded(|| self.routes.find(&request).cloned().ok_or(Denial::NoRoute))?;
+        trace.route = Some(Arc::clone(&route));
+
+        let now = self.clock.now();
+        let mut state = self.replica.load_full();
+        trace.revision = Some(state.revision());
+        let must_be_known = must_be_known(&route, &request);
+        if must_be_known {
+            self.check_age(&route, trace)?;
+        }
+        let mut principal = self.authenticate(&request, &state, now)?;
+        trace.principal = Some(Arc::clone(&principal));
+
+        if let Some(wanted) =
+            wanted_revision(&principal, &request).filter(|wanted| *wanted > state.revision())
+        {
+            if !self.replica.wait_for(wanted, self.consistency_wait).await {
+                return Err(Denial::RevisionNotReached);
+            }
+            // What was true before does not count any more, neither the credentials' validity nor the age.
+            state = self.replica.load_full();
+            trace.revision = Some(state.revision());
+            self.check_age(&route, trace)?;
+            principal = self.authenticate(&request, &state, now)?;
+        }
+        let permit = guarded(|| decide(&route, &request.target, &principal, state.graph(), now))?;
+        Ok(Admitted {
+            permit,
+            request,
+            at: now,
+            judged: state.revision(),
+        })
+    }
+
+    fn authenticate(
+        &self,
+        request: &CanonicalRequest,
+        state: &ReplicaState,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Denial> {
+        guarded(|| {
+            self.authn
+                .authenticate(&request.presented, state, now)
+                .map(Arc::new)
+        })
+    }
+
+    /// Whether the replica was known to be true recently enough for the route.
+    fn check_age(&self, route: &Route, trace: &mut Trace) -> Result<(), Denial> {
+        trace.age = self.replica.age();
+        match trace.age {
+            None => Err(Denial::ReplicaNotReady),
+            Some(age) if age > route.max_staleness() => Err(Denial::ReplicaStale),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn account(&self, trace: &Trace, outcome: Result<(), Denial>, id: &RequestId, took: Duration) {
+        let route = trace.route.as_ref().map(|route| route.name());
+        self.metrics.decided(route, outcome, took);
+        Record {
+            request: id,
+            route,
+            outcome,
+            principal: trace.principal.as_deref(),
+            revision: trace.revision,
+            replica_age: trace.age,
+            duration: took,
+        }
+        .write();
+    }
+}
+
+/// Whether anything has to be known to decide: not for a public route without credentials.
+fn must_be_known(route: &Route, request: &CanonicalRequest) -> bool {
+    !matches!(route.access(), Access::Public) || !request.presented.is_none()
+}
+
+/// The newest revision that the caller knows of, if relations are read for him. They are read for every user: whether he
+/// is a member still.
+fn wanted_revision(principal: &Principal, request: &CanonicalRequest) -> Option<Revision> {
+    let user = principal.user()?;
+    user.minted_at.max(request.seen)
+}
+
+/// Runs `step`; a panic in it is a defect of ours and a no.
+fn guarded<T>(step: impl FnOnce() -> Result<T, Denial>) -> Result<T, Denial> {
+    // A step leaves nothing half done that another one could see: what is shared is swapped as a whole.
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or(Err(Denial::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_denies() {
+        let outcome: Result<(), Denial> = guarded(|| {
+            let empty: Vec<u8> = Vec::new();
+            assert!(!empty.is_empty(), "a defect");
+            Ok(())
+        });
+        assert_eq!(outcome, Err(Denial::Internal));
+        assert_eq!(guarded(|| Ok(1)), Ok(1));
+        assert_eq!(guarded(|| Err::<(), _>(Denial::NoRoute)), Err(Denial::NoRoute));
+    }
+}

@@ -1,0 +1,147 @@
+use std::path::Path;
+
+use http::{HeaderMap, Version};
+use sentinel_config::{Environment, parse_edge};
+use sentinel_core::principal::{Service, User};
+use sentinel_core::{Credential, Principal, WorkspaceRole};
+
+use super::*;
+use crate::decide::decide;
+use crate::request::{HeadLimits, Parsed};
+use crate::routes::Table;
+use crate::testing::{ACME, NOW, OLGA, SESSION, TOKEN, at, facts, id, state};
+
+fn canonical(target: &str) -> CanonicalRequest {
+    let mut fields = HeaderMap::new();
+    fields.insert(HOST, HeaderValue::from_static("A.example:80"));
+    let parsed = Parsed {
+        version: Version::HTTP_11,
+        method: "GET",
+        target: target.as_bytes(),
+        authority: None,
+        fields: &fields,
+    };
+    CanonicalRequest::parse(parsed, HeadLimits::default()).expect("canonical")
+}
+
+fn permit(request: &CanonicalRequest, principal: Principal) -> Permit {
+    let text = "control_plane: { url: http://127.0.0.1:9003, edge_key: some-key }
+upstreams: { docs: { url: http://127.0.0.1:9000 } }
+routes: [{ match: GET a.example/a, to: docs, public: true }]";
+    let config = parse_edge(text, Path::new("edge.yaml"), &Environment::new()).expect("valid");
+    let table = Table::compile(&config).expect("no ties");
+    let route = table.find(request).expect("a route");
+    decide(
+        route,
+        &request.target,
+        &principal.into(),
+        state(facts()).graph(),
+        at(NOW),
+    )
+    .expect("public")
+}
+
+fn principal() -> Principal {
+    let user = User {
+        id: id(OLGA),
+        email: "olga+x@example.com".into(),
+        name: "Ölga\r\nX-Evil: 1".into(),
+        workspace: id(ACME),
+        workspace_slug: "acme".parse().expect("slug"),
+        role_at_mint: WorkspaceRole::Viewer,
+        minted_at: None,
+        credential: Credential::AccessToken {
+            token: id(TOKEN),
+            session: id(SESSION),
+            expires_at: at(NOW + 1),
+        },
+    };
+    let service = Service {
+        app: id(41),
+        name: "indexer".parse().expect("name"),
+    };
+    Principal::verified(Some(user), Some(service))
+}
+
+fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
+    let request = canonical("/a?b=c");
+    let permit = permit(&request, principal);
+    let mut upstream = RequestHeader::build("POST", b"/elsewhere", None).expect("a header");
+    for (name, value) in client {
+        upstream.append_header(*name, *value).expect("a header");
+    }
+    let hop = Hop {
+        client: Some([192, 0, 2, 7].into()),
+        scheme: "http",
+        id: &RequestId::fixed("r1"),
+    };
+    write(&permit, &request, hop, &mut upstream).expect("written");
+    let mut lines: Vec<String> = upstream
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")))
+        .collect();
+    lines.sort();
+    lines.insert(
+        0,
+        format!(
+            "{} {}",
+            upstream.method,
+            String::from_utf8_lossy(upstream.raw_path())
+        ),
+    );
+    lines.join("\n")
+}
+
+#[test]
+fn what_was_judged_is_what_is_sent_with_who_was_found() {
+    insta::assert_snapshot!(sent(principal(), &[("accept", "*/*"), ("authorization", "Bearer t")]), @r"
+    GET /a?b=c
+    accept: */*
+    authorization: Bearer t
+    host: a.example:80
+    x-forwarded-for: 192.0.2.7
+    x-forwarded-host: a.example:80
+    x-forwarded-proto: http
+    x-request-id: r1
+    x-sentinel-email: olga%2Bx%40example.com
+    x-sentinel-name: %C3%96lga%0D%0AX-Evil%3A%201
+    x-sentinel-service: indexer
+    x-sentinel-user-id: 00000000-0000-0000-0000-00000000000b
+    x-sentinel-workspace-id: 00000000-0000-0000-0000-000000000001
+    x-sentinel-workspace-role: owner
+    x-sentinel-workspace-slug: acme
+    ");
+}
+
+#[test]
+fn statements_of_the_client_are_gone() {
+    let forged = [
+        ("X-Sentinel-User-Id", "forged"),
+        ("x-sentinel-user-id", "twice"),
+        ("x-sentinel-anything", "forged"),
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "for=203.0.113.9"),
+        ("x-real-ip", "203.0.113.9"),
+        ("remote-user", "admin"),
+        ("x-request-id", "forged"),
+        ("x-service-key", "sk_secret"),
+        ("host", "evil.example"),
+    ];
+    insta::assert_snapshot!(sent(Principal::default(), &forged), @r"
+    GET /a?b=c
+    host: a.example:80
+    x-forwarded-for: 192.0.2.7
+    x-forwarded-host: a.example:80
+    x-forwarded-proto: http
+    x-request-id: r1
+    ");
+}
+
+#[test]
+fn cookie_crumbs_become_one_line() {
+    let text = sent(Principal::default(), &[("cookie", "a=1"), ("cookie", "b=2")]);
+    assert!(text.contains("\ncookie: a=1; b=2\n"), "{text}");
+    assert_eq!(text.matches("cookie:").count(), 1);
+}

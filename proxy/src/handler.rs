@@ -1,0 +1,290 @@
+//! The edge as Pingora calls it. Nothing is decided here: a hook asks [`Edge`], or writes what was decided.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use sentinel_core::Denial;
+
+use crate::answer::Answer;
+use crate::doorway::Behind;
+use crate::edge::{Admitted, Edge};
+use crate::forward::{self, Hop};
+use crate::names;
+use crate::pace::Pace;
+use crate::request::Parsed;
+use crate::request_id::RequestId;
+use crate::upstreams::SILENCE;
+
+/// The hooks of an edge.
+pub struct Handler(pub Arc<Edge>);
+
+/// One request and what was decided about it.
+pub struct Exchange {
+    id: RequestId,
+    admitted: Option<Admitted>,
+    body: Pace,
+}
+
+#[async_trait]
+impl ProxyHttp for Handler {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange {
+            id: RequestId::generate(self.0.random.as_ref()),
+            admitted: None,
+            body: Pace::begin(),
+        }
+    }
+
+    /// No modules: nothing changes a body on the way.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        let header = session.req_header();
+        let parsed = Parsed {
+            version: header.version,
+            method: header.method.as_str(),
+            target: header.raw_path(),
+            authority: header.uri.authority().map(http::uri::Authority::as_str),
+            fields: &header.headers,
+        };
+        match self.0.admit(parsed, &exchange.id).await {
+            Ok(admitted) => {
+                exchange.admitted = Some(admitted);
+                if session.is_upgrade_req() {
+                    session.set_read_timeout(Some(SILENCE));
+                }
+                Ok(false)
+            }
+            Err(denial) => {
+                Answer::to(denial, &exchange.id).send(session).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let admitted = exchange.admitted.as_ref().ok_or_else(defect)?;
+        let route = admitted.permit.route();
+        let peer = route
+            .upstream()
+            .peer(route.timeout(), session.is_upgrade_req())
+            .await;
+        peer.map(Box::new)
+            .ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let admitted = exchange.admitted.as_ref().ok_or_else(defect)?;
+        let hop = Hop {
+            client: session
+                .client_addr()
+                .and_then(|address| address.as_inet())
+                .map(std::net::SocketAddr::ip),
+            scheme: "http",
+            id: &exchange.id,
+        };
+        forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if session.was_upgraded() {
+            return self.check_tunnel(session, exchange);
+        }
+        if exchange.body.keeps_up(body.as_ref().map_or(0, Bytes::len)) {
+            return Ok(());
+        }
+        Err(Error::new_down(ErrorType::ReadTimedout))
+    }
+
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<std::time::Duration>> {
+        self.check_tunnel(session, exchange).map(|()| None)
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        response.insert_header(names::REQUEST_ID, exchange.id.header_value())
+    }
+
+    /// What cannot have reached the service may be tried once more, if trying twice is harmless anyway.
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        _exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        error.set_retry(session.req_header().method.is_idempotent());
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        let denial = cause(error);
+        if let Some(admitted) = &exchange.admitted {
+            let route = admitted.permit.route().name();
+            self.0.metrics.failed(route, denial);
+            tracing::warn!(
+                request.id = exchange.id.as_str(),
+                route,
+                reason = denial.code(),
+                error.kind = error.etype().as_str(),
+                error.source = error.esource().as_str(),
+                "a request that was let through was not answered"
+            );
+        }
+        let mut error_code = 0;
+        if session.response_written().is_none() && !is_gone(error) {
+            error_code = denial.status();
+            session.set_keepalive(None);
+            // A client that has gone needs no answer.
+            let _ = Answer::to(denial, &exchange.id).send(session).await;
+        }
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    /// Pingora's own line names path and query; ours is written above.
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        true
+    }
+}
+
+impl Handler {
+    /// A tunnel is judged again when something has changed since.
+    fn check_tunnel(&self, session: &Session, exchange: &mut Exchange) -> Result<()> {
+        if !session.was_upgraded() {
+            return Ok(());
+        }
+        let admitted = exchange.admitted.as_mut().ok_or_else(defect)?;
+        self.0.still_admits(admitted).map_err(|denial| {
+            tracing::info!(
+                request.id = exchange.id.as_str(),
+                route = admitted.permit.route().name(),
+                reason = denial.code(),
+                "an open connection was cut"
+            );
+            Error::explain(ErrorType::ConnectionClosed, denial.code())
+        })
+    }
+}
+
+/// The edge behind its door.
+pub struct Served {
+    edge: Arc<Edge>,
+    app: Arc<HttpProxy<Handler>>,
+}
+
+impl Served {
+    /// An edge and the Pingora application that calls it.
+    pub fn new(edge: Arc<Edge>, app: Arc<HttpProxy<Handler>>) -> Self {
+        Self { edge, app }
+    }
+}
+
+impl Behind for Served {
+    type App = HttpProxy<Handler>;
+
+    fn app(&self) -> &Arc<Self::App> {
+        &self.app
+    }
+
+    fn refuse(&self, denial: Denial) -> Vec<u8> {
+        let id = RequestId::generate(self.edge.random.as_ref());
+        self.edge.refused(denial, &id);
+        Answer::to(denial, &id).closing()
+    }
+}
+
+/// What an error of Pingora's is called in our words.
+fn cause(error: &Error) -> Denial {
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
+            Denial::UpstreamTimeout
+        }
+        (ErrorSource::Upstream, _) => Denial::UpstreamUnreachable,
+        (ErrorSource::Downstream, _) => Denial::FramingInvalid,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Denial::Internal,
+    }
+}
+
+/// Whether there is nobody left to answer.
+fn is_gone(error: &Error) -> bool {
+    *error.esource() == ErrorSource::Downstream
+        && matches!(
+            error.etype(),
+            ErrorType::ReadError
+                | ErrorType::WriteError
+                | ErrorType::ConnectionClosed
+                | ErrorType::ReadTimedout
+                | ErrorType::WriteTimedout
+        )
+}
+
+/// A request without a permit got further than it can.
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "Pingora's errors are boxed everywhere"
+)]
+fn defect() -> Box<Error> {
+    Error::new_in(ErrorType::InternalError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_our_words() {
+        for (error, denial) in [
+            (
+                Error::new_up(ErrorType::ConnectTimedout),
+                Denial::UpstreamUnreachable,
+            ),
+            (Error::new_up(ErrorType::ReadTimedout), Denial::UpstreamTimeout),
+            (
+                Error::new_down(ErrorType::InvalidHTTPHeader),
+                Denial::FramingInvalid,
+            ),
+            (Error::new_in(ErrorType::InternalError), Denial::Internal),
+        ] {
+            assert_eq!(cause(&error), denial);
+        }
+        assert!(is_gone(&Error::new_down(ErrorType::ConnectionClosed)));
+        assert!(!is_gone(&Error::new_up(ErrorType::ConnectionClosed)));
+    }
+}

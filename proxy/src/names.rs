@@ -1,0 +1,153 @@
+//! Header names that mean something to the edge or to the service behind it.
+//!
+//! Two rules hang on them. What looks like a statement about the caller is removed before a request is forwarded, because
+//! only the edge may make it. And a name that only *spells* one of these (`X_Sentinel_User_Id`, which CGI, WSGI and
+//! several frameworks fold into the real one) is refused at the door.
+
+use http::HeaderName;
+
+/// The caller's user id.
+pub const USER_ID: HeaderName = HeaderName::from_static("x-sentinel-user-id");
+/// His e-mail address when his token was minted, percent-encoded.
+pub const USER_EMAIL: HeaderName = HeaderName::from_static("x-sentinel-email");
+/// His name when his token was minted, percent-encoded.
+pub const USER_NAME: HeaderName = HeaderName::from_static("x-sentinel-name");
+/// The workspace he acts in.
+pub const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-sentinel-workspace-id");
+/// That workspace's slug.
+pub const WORKSPACE_SLUG: HeaderName = HeaderName::from_static("x-sentinel-workspace-slug");
+/// His live role there.
+pub const WORKSPACE_ROLE: HeaderName = HeaderName::from_static("x-sentinel-workspace-role");
+/// The calling service.
+pub const SERVICE: HeaderName = HeaderName::from_static("x-sentinel-service");
+/// The revision that a client has seen.
+pub const REVISION: HeaderName = HeaderName::from_static("x-sentinel-revision");
+/// The credential of a service.
+pub const SERVICE_KEY: HeaderName = HeaderName::from_static("x-service-key");
+/// The number of a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The client's address.
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The host that the client asked for.
+pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Everything under these prefixes is a statement that only an edge may make.
+const STATEMENT_PREFIXES: &[&str] = &[
+    "x-sentinel-",
+    "x-forwarded-",
+    "x-auth-request-",
+    "x-authenticated-",
+];
+
+/// Statements about the caller by which other gateways are known.
+const STATEMENTS: &[&str] = &[
+    "forwarded",
+    "remote-addr",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-real-ip",
+    "x-remote-user",
+    "x-request-id",
+    "x-webauth-user",
+];
+
+/// What frames a request, carries a credential or ends at this hop.
+const MEANINGFUL: &[&str] = &[
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-service-key",
+];
+
+/// Names by which a request asks to be read as another one. Refused in every spelling.
+const OVERRIDES: &[&str] = &[
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Whether a header, by its lower-case name, is a statement about the caller that a client may not make.
+pub fn is_statement(name: &str) -> bool {
+    STATEMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || STATEMENTS.contains(&name)
+}
+
+/// Whether a request with such a header is refused: it asks for another path or method than it shows, or it only spells
+/// a name that means something.
+pub fn is_refused(name: &str) -> bool {
+    if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return OVERRIDES.contains(&name);
+    }
+    let folded: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    is_statement(&folded) || MEANINGFUL.contains(&folded.as_str()) || OVERRIDES.contains(&folded.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_known_by_name_and_by_prefix() {
+        for name in [
+            "x-sentinel-user-id",
+            "x-sentinel-anything",
+            "x-forwarded-for",
+            "forwarded",
+            "remote-user",
+        ] {
+            assert!(is_statement(name), "`{name}`");
+            assert!(!is_refused(name), "`{name}` is removed, not refused");
+        }
+        for name in ["accept", "x-sentinel", "authorization", "x-user-timezone"] {
+            assert!(!is_statement(name), "`{name}`");
+        }
+    }
+
+    #[test]
+    fn spellings_that_fold_into_a_meaningful_name_are_refused() {
+        for name in [
+            "x_sentinel_user_id",
+            "x.sentinel.user.id",
+            "x-sentinel_user-id",
+            "x!sentinel!user!id",
+            "x_forwarded_for",
+            "x_service_key",
+            "content_length",
+            "transfer.encoding",
+            "x_request_id",
+            "x_original_url",
+        ] {
+            assert!(is_refused(name), "`{name}`");
+        }
+        for name in ["x_custom", "my.header", "accept_language", "sentinel_user_id"] {
+            assert!(!is_refused(name), "`{name}`");
+        }
+    }
+
+    #[test]
+    fn requests_to_be_read_as_another_one_are_refused() {
+        for name in ["x-original-url", "x-rewrite-url", "x-http-method-override"] {
+            assert!(is_refused(name), "`{name}`");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The edge as a process: follows the control plane, serves, and ends when the operating system says so.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use secrecy::ExposeSecret as _;
+use sentinel_config::edge::Config;
+use sentinel_core::{SystemClock, SystemRandom};
+use sentinel_feed::{Follower, FollowerConfig, Replica};
+use sentinel_token::PlainEdgeKey;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::serve::{self, Parts};
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// It cannot start.
+pub fn run(config: &Config) -> Result<()> {
+    create_private(&config.state_dir)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(serve::threads())
+        .thread_name("edge")
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?
+        .block_on(serve_until_signalled(config))
+}
+
+async fn serve_until_signalled(config: &Config) -> Result<()> {
+    let parts = Parts {
+        replica: Replica::new(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    };
+    let follower = follower(config, &parts)?;
+    // Before anything is served, so that no signal is missed.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (replica, stop_following) = (parts.replica.clone(), Arc::new(Notify::new()));
+    let running = serve::start(config, parts).await?;
+    let stopped = Arc::clone(&stop_following);
+    let following = tokio::spawn(async move { follower.run(replica, stopped.notified()).await });
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("the edge was told to stop");
+    running.stop().await;
+    // The replica is followed as long as requests are decided, and what it learned is written down at the end.
+    stop_following.notify_one();
+    following.await.context("following the control plane failed")
+}
+
+fn follower(config: &Config, parts: &Parts) -> Result<Follower> {
+    let control_plane = &config.control_plane;
+    let edge_key: PlainEdgeKey = control_plane.edge_key.expose_secret().trim().parse().context(
+        "`control_plane.edge_key` cannot be used: take the whole line that enrolling this edge printed",
+    )?;
+    let follower = Follower::new(
+        FollowerConfig {
+            url: control_plane.url.as_str().to_owned(),
+            edge_key,
+            state_dir: config.state_dir.clone(),
+            ca_certificate: None,
+            danger_plaintext: control_plane.danger_plaintext,
+        },
+        Arc::clone(&parts.clock),
+        Arc::clone(&parts.random),
+    )?;
+    Ok(follower)
+}
+
+/// A directory that nobody else may look into: it holds the replica.
+fn create_private(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("the directory `{}` cannot be created", path.display()))
+}

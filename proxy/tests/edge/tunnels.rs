@@ -1,0 +1,82 @@
+//! Upgraded connections: opened with a permit, and cut when it would not be given any more.
+
+use sentinel_core::{Change, WorkspaceRole};
+
+use crate::harness::{Client, World, bearer, get};
+use crate::testing::{EDDA, NEMO, VERA, membership, revision, token_of};
+
+const UPGRADE: [&str; 4] = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+async fn open(world: &World, user: u128) -> Client {
+    let token = bearer(&token_of(user));
+    let mut lines = UPGRADE.to_vec();
+    lines.push(&token);
+    let mut client = Client::connect(world.running.http()).await;
+    client.write(get("/tunnel", &lines).as_bytes()).await;
+    client
+}
+
+async fn echo(client: &mut Client, text: &[u8]) {
+    client.write(text).await;
+    assert_eq!(client.read_until(text).await, text);
+}
+
+#[tokio::test]
+async fn a_tunnel_needs_the_same_permission_as_any_request() {
+    let world = World::start().await;
+    let answer = open(&world, EDDA).await.read_answer().await;
+    assert_eq!(answer.word(), (403, "permission_denied".to_owned()));
+    assert!(world.service.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_tunnel_is_cut_when_its_permission_is_gone() {
+    let world = World::start().await;
+    let mut client = open(&world, VERA).await;
+    assert_eq!(client.read_answer().await.status, 101);
+    echo(&mut client, b"one").await;
+
+    let unrelated = Change::Put(membership(NEMO, WorkspaceRole::Viewer));
+    world
+        .replica
+        .advance(revision(11), vec![unrelated])
+        .expect("applies");
+    echo(&mut client, b"two").await;
+
+    let left = Change::Delete(membership(VERA, WorkspaceRole::Viewer));
+    world.replica.advance(revision(12), vec![left]).expect("applies");
+    client.write(b"three").await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_tunnel_is_cut_when_the_edge_cannot_know_any_more() {
+    let world = World::start().await;
+    let mut client = open(&world, VERA).await;
+    assert_eq!(client.read_answer().await.status, 101);
+    echo(&mut client, b"one").await;
+    world.replica.distrust();
+    client.write(b"two").await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn other_upgrades_do_not_pass() {
+    let world = World::start().await;
+    let lines = [
+        "Connection: Upgrade",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQAAP__",
+    ];
+    assert_eq!(world.get("/public", &lines).await.status, 200);
+    let request = world.service.only_request().to_ascii_lowercase();
+    assert!(
+        !request.contains("upgrade") && !request.contains("http2-settings"),
+        "{request}"
+    );
+}

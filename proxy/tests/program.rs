@@ -1,0 +1,114 @@
+//! The program as an operator runs it: what `check` prints, how `serve` starts without its control plane, and how it ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sentinel_core::SystemRandom;
+use sentinel_token::{FeedVerifyKey, PlainEdgeKey};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel-proxy");
+
+fn configure(directory: &Path, routes: &str) -> std::path::PathBuf {
+    let edge_key = PlainEdgeKey::generate(&SystemRandom, FeedVerifyKey::from_bytes([0; 32]));
+    let file = directory.join("edge.yaml");
+    let text = format!(
+        "listen: {{ http: 127.0.0.1:0, admin: 127.0.0.1:0 }}
+control_plane: {{ url: http://127.0.0.1:1, edge_key: '{}' }}
+state_dir: ./state
+upstreams: {{ docs: {{ url: http://127.0.0.1:1 }} }}
+routes: [{routes}]
+",
+        edge_key.expose()
+    );
+    std::fs::write(&file, text).expect("written");
+    file
+}
+
+async fn get(address: &str, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).await.expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[test]
+fn check_prints_the_routes_or_everything_that_is_wrong() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let check = |routes: &str| {
+        let file = configure(directory.path(), routes);
+        let output = Command::new(PROGRAM)
+            .args(["check", "--config"])
+            .arg(file)
+            .output()
+            .expect("ran");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).expect("text"))
+    };
+    let (valid, text) = check("{ match: GET a.example/x, to: docs, require: { role: editor } }");
+    assert!(
+        valid && text.contains("GET a.example/x -> docs  user: role editor"),
+        "{text}"
+    );
+    let (valid, text) = check(
+        "{ match: GET a.example/x, to: docs, public: true }, { match: GET a.example/x, to: elsewhere, public: true }",
+    );
+    assert!(
+        !valid && text.contains("elsewhere") && text.contains("GET a.example/x"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn it_starts_without_its_control_plane_and_ends_when_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let routes = "{ match: GET a.example/x, to: docs, require: { signed_in: true } }";
+    let mut edge = Command::new(PROGRAM)
+        .args(["serve", "--config"])
+        .arg(configure(directory.path(), routes))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut log = BufReader::new(edge.stderr.take().expect("a log")).lines();
+    let line = log.find_map(|line| line.ok().filter(|line| line.contains("the edge is listening")));
+    let line: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+    let address = |field: &str| line[field].as_str().expect("an address").to_owned();
+    let (http, admin) = (address("listen.http"), address("listen.admin"));
+
+    let state = directory.path().join("state");
+    let mode = std::fs::metadata(&state)
+        .expect("a directory")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else looks into the replica");
+    assert!(get(&admin, "/livez").await.starts_with("HTTP/1.1 200 "));
+    assert!(get(&admin, "/readyz").await.starts_with("HTTP/1.1 503 "));
+    let answer = get(&http, "/x").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("replica_not_ready"),
+        "{answer}"
+    );
+
+    let told = Command::new("kill")
+        .arg(edge.id().to_string())
+        .status()
+        .expect("kill");
+    assert!(told.success());
+    let ended = tokio::task::spawn_blocking(move || {
+        // What is left of the log is read, so that the program cannot block on it.
+        let rest: Vec<String> = log.map_while(Result::ok).collect();
+        (edge.wait().expect("ended"), rest)
+    });
+    let (status, rest) = ended.await.expect("no panic");
+    assert!(status.success(), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains(r#""decision.reason":"replica_not_ready""#)),
+        "{rest:?}"
+    );
+}
