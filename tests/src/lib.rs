@@ -1,1 +1,6 @@
-//! Placeholder.
+//! What the whole-system tests stand on: the real programs as processes, on throw-away servers that can be killed.
+//!
+//! Nothing here replaces a part of the product by something simpler.
+
+pub mod node;
+pub mod whole;
