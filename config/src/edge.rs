@@ -95,8 +95,8 @@ section! {
     check check_limits;
     pub struct Limits {
         /// The largest head of a request (request line and headers), 1KiB to 1MiB; a larger one is answered with 431.
-        pub max_head: ByteSize = "64KiB",
-        /// The most headers of a request, 10 to 1000; more are answered with 431.
+        pub max_head: ByteSize = "32KiB",
+        /// The most headers of a request, 10 to 256; more are answered with 431.
         pub max_headers: u32 = "100",
     }
 }
@@ -192,11 +192,11 @@ fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>)
             format!("`{given}` is out of bounds: 1KiB to 1MiB is accepted"),
         );
     }
-    if !(10..=1000).contains(&limits.max_headers) {
+    if !(10..=256).contains(&limits.max_headers) {
         let given = limits.max_headers;
         reader.problem(
             &section.place_of("max_headers"),
-            format!("`{given}` is out of bounds: 10 to 1000 is accepted"),
+            format!("`{given}` is out of bounds: 10 to 256 is accepted"),
         );
     }
 }

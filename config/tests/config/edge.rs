@@ -116,7 +116,7 @@ fn every_bad_setting_is_told() {
         edge.yaml:2:8: hosts: `all` is not accepted: one of `named`, `any` is expected
     limits: { max_head: 1B, max_headers: 5 }
         edge.yaml:2:21: limits.max_head: `1B` is out of bounds: 1KiB to 1MiB is accepted
-        edge.yaml:2:38: limits.max_headers: `5` is out of bounds: 10 to 1000 is accepted
+        edge.yaml:2:38: limits.max_headers: `5` is out of bounds: 10 to 256 is accepted
     listen: { http: '127.0.0.1:1', admin: '127.0.0.1:1' }
         edge.yaml:2:39: listen.admin: `http` and `admin` are the same address: take two ports
     upstreams: []
