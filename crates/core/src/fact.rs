@@ -262,7 +262,7 @@ mod tests {
     fn anything_but_the_canonical_spelling_is_refused() {
         let id = "00000000-0000-0000-0000-000000000001";
         for bad in [
-            "".to_owned(),
+            String::new(),
             "tuple".to_owned(),
             "tuple group:1#member".to_owned(),
             "future-kind 1".to_owned(),

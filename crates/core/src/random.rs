@@ -8,7 +8,7 @@ pub trait Random: Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The process's cryptographically secure generator (ChaCha, seeded and reseeded by the operating system).
+/// The process's cryptographically secure generator (`ChaCha`, seeded and reseeded by the operating system).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandom;
 

@@ -240,7 +240,7 @@ fn assert_lists(schema: &Schema, graph: &Graph) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 100,
+        cases: 60,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

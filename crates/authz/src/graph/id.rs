@@ -4,7 +4,7 @@
 const LENGTH: usize = 36;
 
 /// Cuts the canonical text of a UUID (RFC 9562, lower case) off the end of an id.
-pub(super) fn split(id: &str) -> (&str, Option<u128>) {
+pub(crate) fn split(id: &str) -> (&str, Option<u128>) {
     let cut = id
         .len()
         .checked_sub(LENGTH)

@@ -1,9 +1,11 @@
 //! A model and a set of tuples that never change, and the questions about them.
 
+mod bounds;
 mod edges;
 mod id;
 mod index;
 mod link;
+mod list;
 mod memo;
 mod names;
 mod numbered;
@@ -16,20 +18,20 @@ mod state;
 mod table;
 mod trace;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use sentinel_core::Tuple;
 
+use self::bounds::Bounds;
+pub(crate) use self::id::split as split_id;
 use self::index::Index;
 use self::link::Link;
-use self::search::{Bounds, Search, Who};
+use self::search::{Search, Who};
 use self::state::State;
 use self::trace::Untraced;
 use crate::model::{RelationId, TypeId};
-use crate::{CheckError, InvalidTupleForModel, Model, Page, Query, TupleChange};
+use crate::{CheckError, InvalidTupleForModel, Model, Query, TupleChange};
 
 /// A model and a set of tuples that never change. Cheap to clone; readers in any number of threads need no lock.
 ///
@@ -115,6 +117,7 @@ impl Graph {
     /// Every tuple, in no particular order.
     pub fn tuples(&self) -> impl Iterator<Item = Tuple> + '_ {
         let state = &self.inner.state;
+        // INVARIANT: every link was made from a tuple, so none is left out here.
         state.links().filter_map(|link| state.tuple(link))
     }
 
@@ -142,120 +145,31 @@ impl Graph {
         Ok(holds.then(|| way.into_iter().filter_map(|link| state.tuple(link)).collect()))
     }
 
-    /// The ids of all objects of a type whose id begins with `id_prefix` and to which the subject stands in the
-    /// relation: every object that [`Graph::check`] says yes to, in byte order.
-    ///
-    /// # Errors
-    ///
-    /// The model does not know the names.
-    pub fn list_objects(
-        &self,
-        object_type: &str,
-        id_prefix: &str,
-        relation: &str,
-        subject_type: &str,
-        subject_id: &str,
-        page: Page<'_>,
-    ) -> Result<Vec<String>, CheckError> {
-        let subject = self.find(subject_type, subject_id)?;
-        self.list_objects_where(object_type, id_prefix, relation, subject, page, |_| true)
+    /// Objects and subjects to ask about, each by its type and its id.
+    fn find<const N: usize>(&self, wanted: [(&str, &str); N]) -> Result<[Found; N], CheckError> {
+        self.find_parts(wanted.map(|(kind, id)| {
+            let (head, tail) = id::split(id);
+            (kind, head, tail)
+        }))
     }
 
-    /// The same for those objects that a further condition holds for.
-    pub(crate) fn list_objects_where(
+    /// The same for ids that are in two parts already: a UUID, and a text before it.
+    pub(crate) fn find_parts<const N: usize>(
         &self,
-        object_type: &str,
-        id_prefix: &str,
-        relation: &str,
-        subject: Found,
-        page: Page<'_>,
-        condition: impl Fn(Found) -> bool,
-    ) -> Result<Vec<String>, CheckError> {
+        wanted: [(&str, &str, Option<u128>); N],
+    ) -> Result<[Found; N], CheckError> {
         let state = &self.inner.state;
-        let kind = state.model.ask_type(object_type)?;
-        let relation = state.model.ask_relation(kind, relation)?;
-        let wanted =
-            |id: &String| id.starts_with(id_prefix) && page.after.is_none_or(|after| id.as_str() > after);
-        let candidates = reach::objects(state, self.index(), relation, self.who(subject));
-        let mut ordered: BinaryHeap<_> = candidates
-            .into_iter()
-            .filter_map(|number| Some(Reverse((state.names.id(number).filter(wanted)?, number))))
-            .collect();
-        let mut found = Vec::new();
-        while found.len() < page.limit
-            && let Some(Reverse((id, number))) = ordered.pop()
-        {
-            let object = Found {
-                kind,
-                number: Some(number),
-            };
-            // An error is a no, here as in a check.
-            if condition(object)
-                && self
-                    .search(object, relation, subject, Untraced)
-                    .is_ok_and(|(holds, _)| holds)
-            {
-                found.push(id);
-            }
+        let mut kinds = [TypeId::default(); N];
+        for (kind, (name, _, _)) in kinds.iter_mut().zip(&wanted) {
+            *kind = state.model.ask_type(name)?;
         }
-        Ok(found)
-    }
-
-    /// The ids of all subjects of a type that stand in the relation to the object, in byte order. `*` stands for
-    /// everyone of the type, where a tuple gives the relation to everyone; whom `but not` takes out again is not seen
-    /// in the list then.
-    ///
-    /// # Errors
-    ///
-    /// The model does not know the names.
-    pub fn list_subjects(
-        &self,
-        object_type: &str,
-        object_id: &str,
-        relation: &str,
-        subject_type: &str,
-    ) -> Result<Vec<String>, CheckError> {
-        let state = &self.inner.state;
-        let object = self.find(object_type, object_id)?;
-        let relation = state.model.ask_relation(object.kind, relation)?;
-        let kind = state.model.ask_type(subject_type)?;
-        let Some(number) = object.number else {
-            return Ok(Vec::new());
-        };
-        let mut found: Vec<String> = reach::subjects(state, self.index(), number, relation, kind)
-            .into_iter()
-            .map(|number| Found {
-                kind,
-                number: Some(number),
-            })
-            .filter(|subject| {
-                self.search(object, relation, *subject, Untraced)
-                    .is_ok_and(|(holds, _)| holds)
-            })
-            .filter_map(|subject| state.names.id(subject.number?))
-            .collect();
-        found.sort_unstable();
-        Ok(found)
-    }
-
-    /// An object or subject to ask about.
-    pub(crate) fn find(&self, kind: &str, id: &str) -> Result<Found, CheckError> {
-        let state = &self.inner.state;
-        let kind = state.model.ask_type(kind)?;
-        Ok(Found {
-            kind,
-            number: state.names.find(kind, id),
-        })
-    }
-
-    /// The same for an id that is a UUID.
-    pub(crate) fn find_entity(&self, kind: &str, id: u128) -> Result<Found, CheckError> {
-        let state = &self.inner.state;
-        let kind = state.model.ask_type(kind)?;
-        Ok(Found {
-            kind,
-            number: state.names.find_parts(kind, "", Some(id)),
-        })
+        let mut names = kinds.into_iter();
+        let wanted = wanted.map(|(_, head, tail)| (names.next().unwrap_or_default(), head, tail));
+        let mut kinds = kinds.into_iter();
+        Ok(state.names.find_all(wanted).map(|number| Found {
+            kind: kinds.next().unwrap_or_default(),
+            number,
+        }))
     }
 
     /// Whether the subject stands in the relation to the object.
@@ -263,6 +177,25 @@ impl Graph {
         let relation = self.inner.state.model.ask_relation(object.kind, relation)?;
         self.search(object, relation, subject, Untraced)
             .map(|(holds, _)| holds)
+    }
+
+    /// The same where the answer is likely to depend on the subject's relation to a third object as well: what is known
+    /// of that is looked up at the same time.
+    pub(crate) fn holds_near(
+        &self,
+        object: Found,
+        relation: &str,
+        subject: Found,
+        near: Found,
+    ) -> Result<bool, CheckError> {
+        let state = &self.inner.state;
+        let relation = state.model.ask_relation(object.kind, relation)?;
+        let Some(number) = object.number else {
+            return Ok(false);
+        };
+        let mut search = Search::new(state, self.who(subject), Bounds::ENGINE, Untraced);
+        search.expect([Some(number), near.number]);
+        search.holds(number, relation)
     }
 
     /// The answer of a search that remembers everything from its first step on.
@@ -278,9 +211,10 @@ impl Graph {
     }
 
     fn resolve(&self, query: &Query<'_>) -> Result<(Found, RelationId, Found), CheckError> {
-        let object = self.find(query.object_type, query.object_id)?;
+        let object = (query.object_type, query.object_id);
+        let [object, subject] = self.find([object, (query.subject_type, query.subject_id)])?;
         let relation = self.inner.state.model.ask_relation(object.kind, query.relation)?;
-        Ok((object, relation, self.find(query.subject_type, query.subject_id)?))
+        Ok((object, relation, subject))
     }
 
     fn search<T: trace::Trace>(
@@ -316,10 +250,6 @@ impl Graph {
             everyone: self.inner.state.everyone(subject.kind),
         }
     }
-
-    fn index(&self) -> &Index {
-        self.inner.index.get_or_init(|| Index::new(&self.inner.state))
-    }
 }
 
 impl fmt::Debug for Graph {
@@ -333,6 +263,7 @@ impl fmt::Debug for Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Page;
 
     const MODEL: &str = "
         model

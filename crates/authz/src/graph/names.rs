@@ -115,16 +115,23 @@ impl Names {
     /// The number of an object that some tuple mentions.
     pub(super) fn find(&self, kind: TypeId, id: &str) -> Option<u32> {
         let (head, tail) = id::split(id);
-        self.find_parts(kind, head, tail)
+        let [found] = self.find_all([(kind, head, tail)]);
+        found
     }
 
-    /// The same for an id whose UUID is known.
-    pub(super) fn find_parts(&self, kind: TypeId, head: &str, tail: Option<u128>) -> Option<u32> {
-        let head = match head {
-            "" => NO_HEAD,
-            text => self.texts.find(&text)?,
-        };
-        self.nodes.find(&identity(kind, head, tail))
+    /// The numbers of several objects, each by its type and the two parts of its id.
+    pub(super) fn find_all<const N: usize>(
+        &self,
+        wanted: [(TypeId, &str, Option<u128>); N],
+    ) -> [Option<u32>; N] {
+        let identities = wanted.map(|(kind, head, tail)| {
+            let head = match head {
+                "" => NO_HEAD,
+                text => self.texts.find(&text)?,
+            };
+            Some(identity(kind, head, tail))
+        });
+        self.nodes.find_all(&identities)
     }
 
     /// The number of an object, which is given one if it has none. `None` if there is no number left.

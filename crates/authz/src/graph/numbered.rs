@@ -75,11 +75,32 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
 
     /// The number of the value with this key.
     pub(super) fn find(&self, key: &T::Key<'_>) -> Option<u32> {
-        let tag = self.tag(key);
-        let is_it = |entry: &Entry| {
-            entry.tag == tag && self.get(entry.number).is_some_and(|value| value.has_key(key))
-        };
-        self.index.find(u64::from(tag), is_it).map(|entry| entry.number)
+        self.find_tagged(self.tag(key), key)
+    }
+
+    fn find_tagged(&self, tag: u32, key: &T::Key<'_>) -> Option<u32> {
+        let has_key = |number: u32| self.get(number).is_some_and(|value| value.has_key(key));
+        let found = self
+            .index
+            .find(u64::from(tag), |entry| entry.tag == tag && has_key(entry.number));
+        found.map(|entry| entry.number)
+    }
+
+    /// The numbers of several values. What takes long is waiting for memory, so the waits are made to overlap: first
+    /// all places in the index are looked up, then all values that they point to.
+    pub(super) fn find_all<const N: usize>(&self, keys: &[Option<T::Key<'_>>; N]) -> [Option<u32>; N] {
+        let tags = keys.each_ref().map(|key| key.as_ref().map(|key| self.tag(key)));
+        let candidates =
+            tags.map(|tag| tag.and_then(|tag| self.index.find(u64::from(tag), |entry| entry.tag == tag)));
+        let mut keys = keys.iter();
+        candidates.map(|candidate| {
+            let (key, entry) = (keys.next()?.as_ref()?, candidate?);
+            // Another value may have the same tag.
+            match self.get(entry.number) {
+                Some(value) if value.has_key(key) => Some(entry.number),
+                _ => self.find_tagged(entry.tag, key),
+            }
+        })
     }
 
     /// The value with this number.

@@ -27,12 +27,13 @@ enum Source {
     },
 }
 
-/// Which parts of an `and` are looked into.
+/// Which parts of a definition are looked into.
 #[derive(Clone, Copy)]
 enum Of {
-    /// All of them.
+    /// All of them, also what comes after `but not`: where everyone has a relation but for some, it matters who is
+    /// mentioned at all.
     Every,
-    /// The one that needs the fewest tuples followed: where the whole holds, each part does.
+    /// Of an `and` the one that needs the fewest tuples followed: where the whole holds, each part does.
     Cheapest,
 }
 
@@ -215,7 +216,12 @@ fn collect(model: &Model, rewrite: &Rewrite, of: Of, into: &mut Vec<Source>) {
                 }
             }
         },
-        Rewrite::Except(base, _) => collect(model, base, of, into),
+        Rewrite::Except(base, minus) => {
+            collect(model, base, of, into);
+            if let Of::Every = of {
+                collect(model, minus, of, into);
+            }
+        }
     }
 }
 

@@ -5,32 +5,15 @@
 //! - An error in one part does not decide: `or` still holds if another part does, `and` still fails if another part
 //!   fails.
 
+use super::bounds::{Bounds, Stop};
 use super::link::{Edge, Link};
 use super::memo::{FINAL, Finding, Memo};
 use super::names::Node;
 use super::recent::Recent;
 use super::state::State;
 use super::trace::Trace;
+use crate::CheckError;
 use crate::model::{Form, Relation, RelationId, Rewrite, Shortcut, TypeId};
-use crate::{CheckError, MAX_DEPTH, MAX_STEPS};
-
-/// How far a search goes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) depth: usize,
-    pub(super) steps: usize,
-    /// From this step on a search remembers what it has found. Nearly all end before, and allocate nothing.
-    pub(super) without_memo: usize,
-}
-
-impl Bounds {
-    /// The engine's bounds.
-    pub(super) const ENGINE: Self = Self {
-        depth: MAX_DEPTH,
-        steps: MAX_STEPS,
-        without_memo: 64,
-    };
-}
 
 /// Whom the question is about.
 #[derive(Debug, Clone, Copy)]
@@ -40,24 +23,6 @@ pub(super) struct Who {
     pub(super) number: Option<u32>,
     /// What stands for everyone of the type.
     pub(super) everyone: Option<u32>,
-}
-
-/// Why a search ended without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    TooDeep,
-    TooWide,
-    Paradox,
-}
-
-impl From<Stop> for CheckError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::TooDeep => Self::TooDeep,
-            Stop::TooWide => Self::TooWide,
-            Stop::Paradox => Self::Paradox,
-        }
-    }
 }
 
 type Outcome = Result<Finding, Stop>;
@@ -97,6 +62,16 @@ impl<'s, T: Trace> Search<'s, T> {
             bounds,
             memo: None,
             trace,
+        }
+    }
+
+    /// Looks up what is known of objects that the search will come to. One after the other the processor would wait
+    /// for each.
+    pub(super) fn expect<const N: usize>(&mut self, objects: [Option<u32>; N]) {
+        if let Some(subject) = self.who.number {
+            for object in objects.into_iter().flatten() {
+                self.recent.pair(self.state, object, subject);
+            }
         }
     }
 
@@ -458,9 +433,36 @@ mod tests {
     }
 
     #[test]
+    fn the_deepest_question_about_the_deepest_definition_fits_on_a_thread() {
+        let nested = (0..7).fold("a from parent".to_owned(), |inner, _| {
+            format!("b and (none or ({inner}))")
+        });
+        let model = format!(
+            "model\n schema 1.1\ntype user\ntype node\n relations\n  define parent: [node]\n  \
+             define b: [user:*]\n  define none: [user]\n  define a: [user] or ({nested})"
+        );
+        let model = Model::parse(&model).expect("a model");
+        let everyone = |at| format!("node:{at}#b@user:*");
+        let texts = (0..200).flat_map(|at| [everyone(at), format!("node:{at}#parent@node:{}", at + 1)]);
+        let tuples: Vec<Tuple> = texts.map(|text| text.parse().expect("a tuple")).collect();
+        let graph = Graph::new(Arc::new(model))
+            .apply(tuples.iter().map(TupleChange::Put))
+            .expect("allowed tuples");
+        let query = Query {
+            object_type: "node",
+            object_id: "0",
+            relation: "a",
+            subject_type: "user",
+            subject_id: "ann",
+        };
+        assert_eq!(graph.check(&query), Err(CheckError::TooDeep));
+        assert_eq!(graph.explain(&query), Err(CheckError::TooDeep));
+    }
+
+    #[test]
     fn too_wide_is_an_error() {
         let graph = graph((0..100).map(|at| format!("group:all#leader@group:{at}#leader")));
-        let object = graph.find("group", "all").expect("a group");
+        let [object] = graph.find([("group", "all")]).expect("a group");
         let relation = graph
             .model()
             .ask_relation(object.kind, "leader")
@@ -470,9 +472,9 @@ mod tests {
                 steps,
                 ..super::Bounds::ENGINE
             };
-            let nobody = graph.find("user", "ann").expect("a user");
+            let [nobody] = graph.find([("user", "ann")]).expect("a user");
             graph
-                .search_within(bounds, object, relation, nobody, super::super::Untraced)
+                .search_within(bounds, object, relation, nobody, super::super::trace::Untraced)
                 .map(|(holds, _)| holds)
         };
         assert_eq!(ask(101), Ok(false));

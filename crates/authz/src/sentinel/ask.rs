@@ -7,6 +7,7 @@ use sentinel_core::id::{UserId, WorkspaceId};
 use sentinel_core::name::{ActionName, ResourceType, ServiceName};
 
 use super::{Permission, words};
+use crate::graph::split_id;
 use crate::{CheckError, Graph, Page};
 
 /// Whether the user has at least this role in the workspace now.
@@ -16,15 +17,13 @@ pub fn has_role(
     user: UserId,
     role: WorkspaceRole,
 ) -> Result<bool, CheckError> {
-    let workspace = graph.find_entity("workspace", workspace.as_uuid().as_u128())?;
-    let user = graph.find_entity("user", user.as_uuid().as_u128())?;
+    let [workspace, user] = graph.find_parts([of_workspace(workspace), of_user(user)])?;
     graph.holds(workspace, role.as_str(), user)
 }
 
 /// Whether the user is a member of the workspace now, whatever his role.
 pub fn is_member(graph: &Graph, workspace: WorkspaceId, user: UserId) -> Result<bool, CheckError> {
-    let workspace = graph.find_entity("workspace", workspace.as_uuid().as_u128())?;
-    let user = graph.find_entity("user", user.as_uuid().as_u128())?;
+    let [workspace, user] = graph.find_parts([of_workspace(workspace), of_user(user)])?;
     graph.holds(workspace, "member", user)
 }
 
@@ -39,17 +38,16 @@ pub fn may(
     id: &str,
     permission: Permission,
 ) -> Result<bool, CheckError> {
-    let resource = with_text(
+    let (id, uuid) = split_id(id);
+    let [resource, workspace, user] = with_text(
         |text| {
             words::write_resource_prefix(text, service, kind)?;
             text.write_str(id)
         },
-        |id| graph.find("resource", id),
+        |head| graph.find_parts([("resource", head, uuid), of_workspace(workspace), of_user(user)]),
     )?;
-    let workspace = graph.find_entity("workspace", workspace.as_uuid().as_u128())?;
-    let user = graph.find_entity("user", user.as_uuid().as_u128())?;
     Ok(graph.holds(resource, "workspace", workspace)?
-        && graph.holds(resource, permission.relation(), user)?)
+        && graph.holds_near(resource, permission.relation(), user, workspace)?)
 }
 
 /// Whether a role that the user holds in the workspace allows the service's action.
@@ -60,11 +58,13 @@ pub fn may_act(
     service: &ServiceName,
     action: &ActionName,
 ) -> Result<bool, CheckError> {
-    let action = with_text(
+    let [action, user] = with_text(
         |text| words::write_action(text, workspace, service, action),
-        |id| graph.find("action", id),
+        |id| {
+            let (head, uuid) = split_id(id);
+            graph.find_parts([("action", head, uuid), of_user(user)])
+        },
     )?;
-    let user = graph.find_entity("user", user.as_uuid().as_u128())?;
     graph.holds(action, "can_perform", user)
 }
 
@@ -78,8 +78,7 @@ pub fn accessible(
     permission: Permission,
     page: Page<'_>,
 ) -> Result<Vec<String>, CheckError> {
-    let workspace = graph.find_entity("workspace", workspace.as_uuid().as_u128())?;
-    let user = graph.find_entity("user", user.as_uuid().as_u128())?;
+    let [workspace, user] = graph.find_parts([of_workspace(workspace), of_user(user)])?;
     let prefix = words::resource_prefix(service, kind);
     let in_workspace = |resource| graph.holds(resource, "workspace", workspace).unwrap_or(false);
     let relation = permission.relation();
@@ -91,6 +90,14 @@ pub fn accessible(
     let found = graph.list_objects_where("resource", &prefix, relation, user, page, in_workspace)?;
     let without_prefix = |id: String| id.strip_prefix(&prefix).map(str::to_owned);
     Ok(found.into_iter().filter_map(without_prefix).collect())
+}
+
+fn of_workspace(id: WorkspaceId) -> (&'static str, &'static str, Option<u128>) {
+    ("workspace", "", Some(id.as_uuid().as_u128()))
+}
+
+fn of_user(id: UserId) -> (&'static str, &'static str, Option<u128>) {
+    ("user", "", Some(id.as_uuid().as_u128()))
 }
 
 /// Makes a text for one use, without allocating if it is of the usual length.

@@ -1,0 +1,39 @@
+//! How far a search goes, and why it may end without an answer.
+
+use crate::{CheckError, MAX_DEPTH, MAX_STEPS};
+
+/// How far a search goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) depth: usize,
+    pub(super) steps: usize,
+    /// From this step on a search remembers what it has found. Nearly all end before, and allocate nothing.
+    pub(super) without_memo: usize,
+}
+
+impl Bounds {
+    /// The engine's bounds.
+    pub(super) const ENGINE: Self = Self {
+        depth: MAX_DEPTH,
+        steps: MAX_STEPS,
+        without_memo: 64,
+    };
+}
+
+/// Why a search ended without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    TooDeep,
+    TooWide,
+    Paradox,
+}
+
+impl From<Stop> for CheckError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::TooDeep => Self::TooDeep,
+            Stop::TooWide => Self::TooWide,
+            Stop::Paradox => Self::Paradox,
+        }
+    }
+}
