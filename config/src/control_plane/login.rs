@@ -2,6 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
+use sentinel_core::EmailKey;
 
 use super::PLAINTEXT;
 use crate::environment::upper;
@@ -14,8 +15,10 @@ section! {
     pub struct Login {
         /// The identity providers that people log in with. Without any nobody can log in.
         pub providers: Vec<Provider> = "[]",
-        /// E-mail addresses of people who become administrators when they log in with an address that the provider
-        /// vouches for.
+        /// E-mail addresses of people who become administrators when they log in. What counts is the address that the
+        /// provider vouched for when the account was made, not what it says later; every configured provider is trusted
+        /// to vouch for addresses of people who have no account yet. Whoever an administrator has demoted stays
+        /// demoted, until `admin grant` or another administrator promotes him.
         pub admin_emails: Vec<AdminEmail> = "[]",
         /// The address of the admin panel, where an administrator's login ends.
         ///
@@ -59,32 +62,28 @@ words! {
     }
 }
 
-/// An administrator's e-mail address, in lower case.
+/// An administrator's e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminEmail(String);
+pub struct AdminEmail(EmailKey);
 
 impl AdminEmail {
     /// The address, in lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl Setting for AdminEmail {
     fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let text = String::read(place, reader)?;
-        let is_address = text
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
-            && !text.contains(char::is_whitespace);
-        if !is_address {
+        let key = EmailKey::of(&text).ok();
+        if key.is_none() {
             reader.problem(
                 place,
-                "this is not an e-mail address: one such as `admin@example.com` is expected",
+                "this is not an e-mail address: one in ASCII such as `admin@example.com` is expected",
             );
-            return None;
         }
-        Some(Self(text.to_lowercase()))
+        key.map(Self)
     }
 
     fn describe(_: &mut SchemaGenerator) -> Schema {
@@ -95,8 +94,7 @@ impl Setting for AdminEmail {
 impl Login {
     /// Whether an address belongs to an administrator. Upper and lower case are the same.
     pub fn is_admin_email(&self, email: &str) -> bool {
-        let email = email.to_lowercase();
-        self.admin_emails.iter().any(|admin| admin.0 == email)
+        EmailKey::of(email).is_ok_and(|key| self.admin_emails.iter().any(|admin| admin.0 == key))
     }
 
     /// The address of the admin panel, if it is not the one below `public_url`.

@@ -51,6 +51,10 @@ fn administrators_are_found_whatever_the_case() {
     assert!(config.login.is_admin_email("ada@example.COM"));
     assert!(!config.login.is_admin_email("eve@example.com"));
     assert!(!config.login.is_admin_email(""));
+    assert!(
+        !config.login.is_admin_email("ad\u{0430}@example.com"),
+        "a Cyrillic letter"
+    );
 }
 
 #[test]
@@ -229,8 +233,8 @@ fn every_bad_login_is_told() {
     login: { admin_emails: ada@example.com }
         control-plane.yaml:1:24: login.admin_emails: a list is expected, not a text
     login: { admin_emails: [ada, 'a b@c', 7] }
-        control-plane.yaml:1:25: login.admin_emails[0]: this is not an e-mail address: one such as `admin@example.com` is expected
-        control-plane.yaml:1:30: login.admin_emails[1]: this is not an e-mail address: one such as `admin@example.com` is expected
+        control-plane.yaml:1:25: login.admin_emails[0]: this is not an e-mail address: one in ASCII such as `admin@example.com` is expected
+        control-plane.yaml:1:30: login.admin_emails[1]: this is not an e-mail address: one in ASCII such as `admin@example.com` is expected
         control-plane.yaml:1:39: login.admin_emails[2]: a text is expected, not a number: put it in quotes
     login: { admin_url: 'http://admin.example.com' }
         control-plane.yaml:1:21: login.admin_url: `http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send tokens in clear text

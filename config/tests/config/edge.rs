@@ -17,7 +17,7 @@ fn a_key_and_a_control_plane_are_enough() {
     assert_eq!(config.state_dir, home.path().join("sentinel-edge"));
     assert_eq!(config.max_staleness, Duration::from_mins(15));
     assert_eq!(config.consistency_wait, Duration::from_millis(50));
-    assert_eq!(config.limits.max_head.bytes(), 65_536);
+    assert_eq!(config.limits.max_head.bytes(), 32_768);
     assert_eq!(config.routes.iter().count(), 0);
 }
 

@@ -7,6 +7,7 @@ mod backoff;
 mod download;
 mod error;
 mod session;
+mod sleep;
 mod transit;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::disk::{self, StateDir, Writer};
 use crate::replica::Replica;
 use backoff::Backoff;
 use session::Session;
+use sleep::Sleep;
 
 pub use error::FollowError;
 
@@ -103,13 +105,15 @@ impl Follower {
     /// plane is followed for ever.
     pub async fn run(self, replica: Replica, shutdown: impl Future<Output = ()>) {
         let mut writer = self.restore(&replica).await;
-        let mut session = Session::new(&self, replica);
+        let mut session = Session::new(&self, replica.clone());
+        let mut sleep = Sleep::new(Arc::clone(&self.clock));
         let mut backoff = Backoff::new();
         tokio::pin!(shutdown);
         loop {
             let error = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
+                unnoticed = sleep.noticed(&replica) => FollowError::Slept(unnoticed),
                 error = session.run(writer.as_ref()) => error,
             };
             tracing::warn!(
@@ -127,6 +131,8 @@ impl Follower {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
+                // Whoever has slept need not wait.
+                _ = sleep.noticed(&replica) => {}
                 () = tokio::time::sleep(pause) => {}
             }
             if writer.is_none() {

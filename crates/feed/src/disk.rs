@@ -29,7 +29,7 @@ impl StateDir {
     /// Makes the directory if need be (readable by its owner only) and locks it.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         create_private(dir)?;
-        let lock = File::create(dir.join("replica.lock"))?;
+        let lock = private(File::options().write(true), &dir.join("replica.lock"))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::Error(error) => error,
             fs::TryLockError::WouldBlock => io::Error::new(
@@ -58,7 +58,7 @@ impl StateDir {
     /// Puts a whole file in place of another: after a crash there is the old one or the new one.
     fn replace(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
         let temporary = path.with_extension("new");
-        let mut file = File::create(&temporary)?;
+        let mut file = private(File::options().write(true).truncate(true), &temporary)?;
         for part in parts {
             file.write_all(part)?;
         }
@@ -66,6 +66,21 @@ impl StateDir {
         fs::rename(&temporary, path)?;
         File::open(&self.dir)?.sync_all()
     }
+}
+
+/// Opens a file, which is made if it is not there, for its owner only.
+#[cfg(unix)]
+fn private(options: &mut fs::OpenOptions, path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let file = options.create(true).mode(0o600).open(path)?;
+    // One that was there keeps the mode that it had.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut fs::OpenOptions, path: &Path) -> io::Result<File> {
+    options.create(true).open(path)
 }
 
 #[cfg(unix)]

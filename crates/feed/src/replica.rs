@@ -114,6 +114,30 @@ impl Replica {
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
     }
 
+    /// How old the state is, and the state. The age is read first, so that it is never younger than what comes with it:
+    /// whoever decides by both has to ask for them like this.
+    pub fn sight(&self) -> (Option<Duration>, Guard<Arc<ReplicaState>>) {
+        let age = self.age();
+        (age, self.load())
+    }
+
+    /// Says that more time has passed than this process has noticed, because the machine slept.
+    pub(crate) fn slept(&self, unnoticed: Duration) {
+        let nanos = i64::try_from(unnoticed.as_nanos()).unwrap_or(i64::MAX);
+        let mut at = self.inner.in_touch.load(Ordering::Acquire);
+        while at != NEVER {
+            let older = at.saturating_sub(nanos).max(NEVER + 1);
+            match self
+                .inner
+                .in_touch
+                .compare_exchange_weak(at, older, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return,
+                Err(present) => at = present,
+            }
+        }
+    }
+
     /// Waits until the state is at least as new as `revision`, but no longer than `limit`. Whether it is.
     pub async fn wait_for(&self, revision: Revision, limit: Duration) -> bool {
         if self.load().revision() >= revision {
@@ -185,7 +209,10 @@ mod tests {
         assert_eq!(replica.age(), Some(SECOND), "an older word does not count");
         replica.touched_ago(SECOND / 2);
         assert_eq!(replica.age(), Some(SECOND / 2));
+        replica.slept(60 * SECOND);
+        assert_eq!(replica.sight().0, Some(60 * SECOND + SECOND / 2));
         replica.distrust();
+        replica.slept(SECOND);
         assert_eq!(replica.age(), None);
         replica.touched_ago(60 * SECOND);
         assert_eq!(replica.age(), Some(60 * SECOND), "older than the process");

@@ -1,7 +1,7 @@
 //! For tests, of this crate and of those that use it: a fresh, migrated database and short-lived state of its own for
 //! every test, on both backends. Programs do not use it.
 //!
-//! ```ignore
+//! ```text
 //! on_both_backends! {
 //!     async fn a_user_is_found_by_his_email(store: TestStore) {
 //!         let mut tx = store.db.begin().await.expect("begin");

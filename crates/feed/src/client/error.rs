@@ -42,6 +42,19 @@ pub enum FollowError {
     /// The control plane is at a revision that it sent no change for.
     #[error("the control plane is at revision `{0}` and did not send it")]
     Missing(Revision),
+    /// The control plane is behind the edge, and stays there.
+    #[error(
+        "the control plane is at revision `{head}`, behind the `{at}` of this edge: if its database was restored or has lost commits, run `sentinel-control-plane admin begin-epoch`"
+    )]
+    Behind {
+        /// Where the control plane is.
+        head: Revision,
+        /// What the edge has.
+        at: Revision,
+    },
+    /// The machine slept, or its time was set forward.
+    #[error("the time went on for {} s while this process did not", .0.as_secs())]
+    Slept(Duration),
     /// The state is not the control plane's: a fresh one is fetched.
     #[error("the state differs from the control plane's at revision `{0}`")]
     Diverged(Revision),
@@ -50,7 +63,7 @@ pub enum FollowError {
     Reset,
     /// A snapshot from before what the edge has.
     #[error(
-        "the control plane offers the state of revision `{offered}`, which is older than `{at}`: if its database was restored, its epoch must grow"
+        "the control plane offers the state of revision `{offered}`, which is older than `{at}`: if its database was restored or has lost commits, run `sentinel-control-plane admin begin-epoch`"
     )]
     Older {
         /// What was offered.
@@ -102,7 +115,7 @@ impl FollowError {
     pub(super) fn is_loss(&self) -> bool {
         matches!(
             self,
-            Self::Connect(_) | Self::Refused(_) | Self::Silent(_) | Self::Ended
+            Self::Connect(_) | Self::Refused(_) | Self::Silent(_) | Self::Ended | Self::Slept(_)
         )
     }
 

@@ -1,4 +1,17 @@
 //! One connection after another, and the replica that they keep up to date.
+//!
+//! The rule: **a heartbeat vouches for exactly the state that it names, by revision and digest, and for no other; a
+//! frame is applied only if it leads on from exactly the state that is there.** So:
+//!
+//! - Our revision and our digest: the edge is in touch.
+//! - Our revision with another digest, a frame that ends in another digest, a frame that begins before our revision: the
+//!   control plane has another history. The replica is distrusted (nobody decides from it) until a snapshot replaced it.
+//! - A head ahead of us that no frame led to: a change is missing, and the edge subscribes again.
+//! - A head behind us: it says nothing about our state, which grows old. A control plane that lags behind another one
+//!   on the same database gets there in a moment. If it does not, its database was rolled back; the connection ends with
+//!   `Behind`, again and again, until the state is too old to decide from or a new epoch begins.
+//!
+//! Within an epoch no snapshot takes an edge back: an old one is signed as well, and would bring back what was revoked.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -46,7 +59,8 @@ pub(super) struct Session<'a> {
     in_touch_since: Option<Instant>,
     /// Whether this connection brought anything that was applied or accepted.
     progressed: bool,
-    contact_written: Option<Instant>,
+    /// When the heartbeat on disk was renewed, and of which revision it is.
+    contact_written: Option<(Instant, Revision)>,
     compacted: Option<Instant>,
 }
 
@@ -56,6 +70,8 @@ struct Stream<'w> {
     nonce: [u8; 16],
     sequence: u64,
     transit: Transit,
+    /// Since when the control plane has been behind the replica.
+    behind_since: Option<Instant>,
 }
 
 impl<'a> Session<'a> {
@@ -83,6 +99,13 @@ impl<'a> Session<'a> {
         self.progressed = false;
         self.follower.status.send_modify(|status| status.sessions += 1);
         let Err(error) = self.follow(writer).await;
+        if matches!(error, FollowError::Diverged(_)) {
+            // What is published is known to be wrong: nobody is to decide from it, and no restart is to bring it back.
+            self.replica.distrust();
+            if let Some(writer) = writer {
+                writer.distrust();
+            }
+        }
         self.needs_snapshot |= error.needs_snapshot();
         error
     }
@@ -103,6 +126,7 @@ impl<'a> Session<'a> {
             nonce: self.nonce(),
             sequence: 0,
             transit: Transit::new(),
+            behind_since: None,
         };
         let Revision { epoch, number } = self.replica.load().revision();
         let request = self.authorized(SubscribeRequest {
@@ -137,8 +161,9 @@ impl<'a> Session<'a> {
 
     fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
         let frame = Frame::open(&signed, self.follower.config.edge_key.feed_key())?;
-        if frame.to <= self.replica.load().revision() {
-            return Ok(());
+        if frame.from < self.replica.load().revision() {
+            // The control plane sends what follows the revision that it was given: it must have gone back since.
+            return Err(FollowError::Diverged(frame.to));
         }
         self.replica.apply(&frame).map_err(|error| match error {
             ApplyError::Gap { .. } => FollowError::Gap(error),
@@ -164,11 +189,6 @@ impl<'a> Session<'a> {
         let (head, state) = (heartbeat.head, self.replica.load());
         self.replica.note_head(head);
         if head == state.revision() && heartbeat.digest != state.digest() {
-            // What is published is known to be wrong: nobody is to decide from it, and no restart is to bring it back.
-            self.replica.distrust();
-            if let Some(writer) = stream.writer {
-                writer.distrust();
-            }
             return Err(FollowError::Diverged(head));
         }
         if head.epoch != state.revision().epoch {
@@ -177,6 +197,16 @@ impl<'a> Session<'a> {
         if head > state.revision() {
             return Err(FollowError::Missing(head));
         }
+        if head < state.revision() {
+            let since = stream.behind_since.get_or_insert_with(Instant::now);
+            return if since.elapsed() < SILENCE {
+                Ok(())
+            } else {
+                let at = state.revision();
+                Err(FollowError::Behind { head, at })
+            };
+        }
+        stream.behind_since = None;
         if delay > SILENCE {
             return Err(FollowError::Late(delay));
         }
@@ -188,10 +218,13 @@ impl<'a> Session<'a> {
             status.connected = true;
             news
         });
-        let due = self.contact_written.is_none_or(|at| at.elapsed() >= CONTACT);
+        // Of another revision at once: the one on disk does not vouch for what the journal leads to now.
+        let due = self
+            .contact_written
+            .is_none_or(|(at, of)| of != head || at.elapsed() >= CONTACT);
         if let Some(writer) = stream.writer.filter(|_| due) {
             writer.contact(signed);
-            self.contact_written = Some(Instant::now());
+            self.contact_written = Some((Instant::now(), head));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use sentinel_token::FeedVerifyKey;
 
 use super::StateDir;
 use super::journal::split_record;
+use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat, SnapshotManifest};
 use crate::signed::Signed;
 use crate::snapshot::decode;
@@ -45,8 +46,9 @@ pub(crate) fn restore(dir: &StateDir, key: &FeedVerifyKey, now: Timestamp) -> io
         records: Vec::new(),
     };
     drop(file);
+    let mut passed = vec![(restored.state.revision(), restored.state.digest())];
     if let Some(journal) = read(&dir.journal())? {
-        let good = replay(&mut restored, &journal, key);
+        let good = replay(&mut restored, &mut passed, &journal, key);
         if good < journal.len() as u64 {
             tracing::warn!(
                 good,
@@ -61,7 +63,7 @@ pub(crate) fn restore(dir: &StateDir, key: &FeedVerifyKey, now: Timestamp) -> io
     let Some(contact) = read(&dir.contact())? else {
         return Ok(Some(restored));
     };
-    match read_contact(&contact, key, &restored.state, now) {
+    match read_contact(&contact, key, &passed, now) {
         Contact::As(age) => restored.age = Some(age),
         Contact::Unusable => tracing::warn!(
             "how old the stored state is cannot be told: it is not used before the first contact"
@@ -100,8 +102,13 @@ fn read_snapshot(file: &[u8], key: &FeedVerifyKey) -> Option<ReplicaState> {
         .ok()
 }
 
-/// Applies the records that follow, and returns the length of the part that can be used.
-fn replay(restored: &mut Restored, journal: &[u8], key: &FeedVerifyKey) -> u64 {
+/// Applies the records that follow, notes the states that were passed, and returns the length of the part that can be used.
+fn replay(
+    restored: &mut Restored,
+    passed: &mut Vec<(Revision, Digest)>,
+    journal: &[u8],
+    key: &FeedVerifyKey,
+) -> u64 {
     let mut rest = journal;
     while let Some((signed, after)) = split_record(rest) {
         let Ok(frame) = Frame::open(&signed, key) else {
@@ -109,7 +116,10 @@ fn replay(restored: &mut Restored, journal: &[u8], key: &FeedVerifyKey) -> u64 {
         };
         let state = &restored.state;
         match state.apply(&frame) {
-            Ok(next) => restored.state = next,
+            Ok(next) => {
+                passed.push((next.revision(), next.digest()));
+                restored.state = next;
+            }
             // From before the snapshot: a crash came between writing the snapshot and beginning a new journal.
             Err(ApplyError::Gap { at, to, .. }) if to <= at && to.epoch == at.epoch => {}
             Err(error) => {
@@ -129,26 +139,30 @@ fn replay(restored: &mut Restored, journal: &[u8], key: &FeedVerifyKey) -> u64 {
 
 /// What the last heartbeat says about the restored state.
 enum Contact {
-    /// It was the newest that long ago.
+    /// It, or a state that it came out of, was the newest that long ago. After a crash between a change and the next
+    /// heartbeat the contact is of such an earlier state; what came since only makes the state newer than its age says.
     As(Duration),
-    /// Nothing: the heartbeat is damaged, from the future, or knows of changes that are not on disk.
+    /// Nothing: the heartbeat is damaged, from the future, or of a revision that the files do not pass. One that is ahead
+    /// knows of changes that are not on disk.
     Unusable,
     /// It is not the control plane's state at that revision.
     Diverged,
 }
 
-fn read_contact(file: &[u8], key: &FeedVerifyKey, state: &ReplicaState, now: Timestamp) -> Contact {
+fn read_contact(file: &[u8], key: &FeedVerifyKey, passed: &[(Revision, Digest)], now: Timestamp) -> Contact {
     let Some(Ok(heartbeat)) = Signed::from_bytes(file).map(|signed| Heartbeat::open(&signed, key)) else {
         return Contact::Unusable;
     };
-    if heartbeat.head == state.revision() && heartbeat.digest != state.digest() {
-        return Contact::Diverged;
-    }
-    if heartbeat.head > state.revision() || heartbeat.head.epoch != state.revision().epoch {
-        return Contact::Unusable;
-    }
-    match (now - heartbeat.sent_at).to_std() {
-        Ok(since) => Contact::As(since.saturating_add(heartbeat.age)),
-        Err(_) => Contact::Unusable,
+    match passed
+        .iter()
+        .rev()
+        .find(|(revision, _)| *revision == heartbeat.head)
+    {
+        None => Contact::Unusable,
+        Some((_, digest)) if *digest != heartbeat.digest => Contact::Diverged,
+        Some(_) => match (now - heartbeat.sent_at).to_std() {
+            Ok(since) => Contact::As(since.saturating_add(heartbeat.age)),
+            Err(_) => Contact::Unusable,
+        },
     }
 }

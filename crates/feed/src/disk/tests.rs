@@ -142,6 +142,35 @@ async fn without_a_believable_contact_the_age_is_not_known() {
 }
 
 #[tokio::test]
+async fn a_contact_from_before_the_last_changes_still_tells_how_old_the_state_can_be() {
+    let stage = Stage::new();
+    let early = stage.heartbeat(100);
+    stage.write(4).await;
+    // As after a crash between a change and the next heartbeat. The control plane itself was a second behind its database.
+    std::fs::write(stage.path("replica.contact"), early.to_bytes()).expect("written");
+    let restored = stage.restore_at(130).expect("a state");
+    assert_eq!(
+        (restored.state.revision(), restored.age),
+        (rev(4), Some(Duration::from_secs(31)))
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new();
+    // One was there with another mode.
+    std::fs::write(stage.path("replica.journal"), b"").expect("written");
+    stage.write(4).await;
+    for name in ["lock", "snapshot", "journal", "contact"] {
+        let path = stage.path(&format!("replica.{name}"));
+        let mode = std::fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_contact_with_another_digest_makes_the_state_worthless() {
     let stage = Stage::new();
     stage.write(4).await;

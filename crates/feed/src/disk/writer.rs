@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::journal::record;
-use super::{Restored, StateDir};
+use super::{Restored, StateDir, private};
 use crate::frame::Frame;
 use crate::signed::Signed;
 
@@ -199,10 +199,7 @@ impl Files {
         let journal = match &mut self.journal {
             Some(journal) => journal,
             none => {
-                let journal = File::options()
-                    .create(true)
-                    .append(true)
-                    .open(self.dir.journal())?;
+                let journal = private(File::options().append(true), &self.dir.journal())?;
                 // After a crash nothing is left behind the last good record.
                 journal.set_len(end - record.len() as u64)?;
                 none.insert(journal)

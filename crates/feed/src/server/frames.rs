@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sentinel_core::Revision;
 
 use super::FeedSource;
+use crate::digest::Digest;
 use crate::frame::Frame;
 use crate::signed::Signed;
 
 /// At most this many signed frames are kept, of at most that many bytes together.
 const KEEP: usize = 256;
 const KEEP_BYTES: usize = 8 << 20;
+
+/// Where a frame leads. The digest tells the frames of two histories apart, if the database was rolled back.
+type Key = (Revision, Revision, Digest);
 
 /// The frames that were signed last.
 #[derive(Default)]
@@ -21,13 +25,13 @@ pub(super) struct SignedFrames {
 
 #[derive(Default)]
 struct Recent {
-    frames: VecDeque<((Revision, Revision), Signed)>,
+    frames: VecDeque<(Key, Signed)>,
     bytes: usize,
 }
 
 impl SignedFrames {
     pub(super) fn sign(&self, source: &Arc<dyn FeedSource>, frame: &Frame) -> Signed {
-        let key = (frame.from, frame.to);
+        let key = (frame.from, frame.to, frame.digest);
         if let Some(signed) = self.find(key) {
             return signed;
         }
@@ -45,7 +49,7 @@ impl SignedFrames {
         signed
     }
 
-    fn find(&self, key: (Revision, Revision)) -> Option<Signed> {
+    fn find(&self, key: Key) -> Option<Signed> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let found = recent.frames.iter().rev().find(|(kept, _)| *kept == key);
         found.map(|(_, signed)| signed.clone())

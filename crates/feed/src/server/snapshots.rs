@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sentinel_core::Revision;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
@@ -22,7 +23,7 @@ pub(super) struct Snapshot {
     pub(super) manifest: Signed,
     pub(super) body: Bytes,
     made: Instant,
-    epoch: u64,
+    revision: Revision,
 }
 
 pub(super) struct Snapshots {
@@ -43,9 +44,11 @@ impl Snapshots {
         // Held while one is made, so that all who ask meanwhile get that one.
         let mut last = self.last.lock().await;
         let state = source.replica().load_full();
-        let epoch = state.revision().epoch;
+        let revision = state.revision();
         if let Some(snapshot) = last.upgrade()
-            && snapshot.epoch == epoch
+            && snapshot.revision.epoch == revision.epoch
+            // A newer one is from a history that was rolled back.
+            && snapshot.revision <= revision
             && snapshot.made.elapsed() < FRESH
         {
             return Some(snapshot);
@@ -59,7 +62,7 @@ impl Snapshots {
             manifest,
             body: encoded.body.into(),
             made,
-            epoch,
+            revision,
         });
         *last = Arc::downgrade(&snapshot);
         Some(snapshot)

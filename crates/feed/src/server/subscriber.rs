@@ -1,5 +1,8 @@
 //! One subscribed edge: every change after the revision where it stands, in order and without gaps, and heartbeats
 //! that never claim more than was sent before them.
+//!
+//! An edge that stands ahead of the head is one of a newer control plane on the same database, which is caught up with in
+//! a moment; or this database was rolled back, and then it is refused: what it has is not in this history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,9 @@ const ENROLMENT_CHECK: u64 = 4;
 
 /// A signed frame that is larger is not sent: the edge fetches a snapshot, which comes in pieces.
 const MAX_FRAME: usize = 32 << 20;
+
+/// How long an edge may be ahead.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// How long a change that was applied may need to be found in the log.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -54,6 +60,7 @@ pub(super) struct Subscriber {
     ticks: u64,
     queue: mpsc::Sender<Result<Message, Status>>,
     pending: Option<Sighting>,
+    ahead_since: Option<Instant>,
 }
 
 impl Subscriber {
@@ -73,6 +80,7 @@ impl Subscriber {
             ticks: 0,
             queue,
             pending: None,
+            ahead_since: None,
         }
     }
 
@@ -113,10 +121,7 @@ impl Subscriber {
 
     async fn on_frame(&mut self, frame: Result<Arc<Frame>, RecvError>) -> Result<(), End> {
         match frame {
-            Ok(frame) if frame.from == self.sent => {
-                self.send_frame(&frame).await?;
-                self.heartbeat_if_due().await
-            }
+            Ok(frame) if frame.from == self.sent => self.send_frame(&frame).await,
             // It was sent while catching up.
             Ok(frame) if frame.to <= self.sent => Ok(()),
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await,
@@ -140,18 +145,16 @@ impl Subscriber {
             // A whole beat has passed and the frames up to there did not come: fetch them.
             self.catch_up().await?;
         }
+        self.check_not_ahead()?;
         self.sight();
         self.heartbeat_if_due().await
     }
 
     /// Looks at the head. A control plane that was never in touch itself has nothing to say.
     fn sight(&mut self) {
-        let replica = self.shared.source.replica();
-        // The age is read first: it must not be younger than the state.
-        let Some(age) = replica.age() else {
+        let (Some(age), state) = self.shared.source.replica().sight() else {
             return;
         };
-        let state = replica.load();
         self.pending = Some(Sighting {
             head: state.revision(),
             digest: state.digest(),
@@ -219,6 +222,29 @@ impl Subscriber {
         }
     }
 
+    fn check_not_ahead(&mut self) -> Result<(), End> {
+        let head = self.shared.source.replica().load().revision();
+        if self.sent <= head {
+            self.ahead_since = None;
+            return Ok(());
+        }
+        let since = *self.ahead_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < AHEAD {
+            return Ok(());
+        }
+        tracing::error!(
+            edge.id = %self.edge,
+            revision = %self.sent,
+            %head,
+            "an edge is ahead of this control plane: if the database was restored or has lost commits, run \
+             `sentinel-control-plane admin begin-epoch`"
+        );
+        Err(End::Status(Status::failed_precondition(format!(
+            "this control plane is at revision `{head}`, behind the `{}` of this edge",
+            self.sent
+        ))))
+    }
+
     async fn send_frame(&mut self, frame: &Frame) -> Result<(), End> {
         let signed = self.shared.frames.sign(&self.shared.source, frame);
         if signed.size() > MAX_FRAME {
@@ -226,7 +252,8 @@ impl Subscriber {
         }
         self.send(message::Message::Frame(signed.to_proto())).await?;
         self.sent = frame.to;
-        Ok(())
+        // Here, so that it names exactly the revision that the edge has now.
+        self.heartbeat_if_due().await
     }
 
     async fn send(&self, message: message::Message) -> Result<(), End> {

@@ -37,6 +37,7 @@ pub(crate) struct ControlPlane {
     enrolled: Mutex<HashMap<[u8; 32], EdgeId>>,
     database_alive: AtomicBool,
     scripts: Mutex<VecDeque<Script>>,
+    only_beats: AtomicBool,
     pub(crate) snapshots_served: std::sync::atomic::AtomicUsize,
 }
 
@@ -57,6 +58,7 @@ impl ControlPlane {
             enrolled: Mutex::default(),
             database_alive: AtomicBool::new(true),
             scripts: Mutex::default(),
+            only_beats: AtomicBool::new(false),
             snapshots_served: 0.into(),
         })
     }
@@ -119,6 +121,11 @@ impl ControlPlane {
     /// The next subscription gets these messages in place of the truth.
     pub(crate) fn script(&self, script: impl FnOnce([u8; 16]) -> Vec<Message> + Send + 'static) {
         lock(&self.scripts).push_back(Box::new(script));
+    }
+
+    /// New subscriptions get a heartbeat of the present head every so often, whatever the edge has, and nothing else.
+    pub(crate) fn only_beat(&self) {
+        self.only_beats.store(true, Ordering::SeqCst);
     }
 
     /// All scripts were played.
@@ -233,11 +240,26 @@ impl Feed for Scripted {
         &self,
         request: Request<SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let nonce = request.get_ref().nonce.as_ref().try_into().expect("16 bytes");
+        let (queue, stream) = mpsc::channel(64);
+        if self.plane.only_beats.load(Ordering::SeqCst) {
+            let plane = Arc::clone(&self.plane);
+            tokio::spawn(async move {
+                let mut ticks = tokio::time::interval(crate::server::HEARTBEAT);
+                for sequence in 1.. {
+                    ticks.tick().await;
+                    let state = plane.state();
+                    let beat = plane.heartbeat(nonce, sequence, state.revision(), state.digest());
+                    if queue.send(Ok(beat)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            return Ok(Response::new(ReceiverStream::new(stream)));
+        }
         let Some(script) = lock(&self.plane.scripts).pop_front() else {
             return self.truth.subscribe(request).await;
         };
-        let nonce = request.get_ref().nonce.as_ref().try_into().expect("16 bytes");
-        let (queue, stream) = mpsc::channel(64);
         for message in script(nonce) {
             queue.try_send(Ok(message)).expect("a short script");
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sentinel_core::{Clock as _, ManualClock, SystemClock};
 use tempfile::TempDir;
 
+use crate::frame::Heartbeat;
+use crate::signed::Signed;
 use crate::testing::{ControlPlane, Edge, Relay, assert_equal, eventually, every_kind_of_fact, rev, tuple};
 
 #[tokio::test]
@@ -20,11 +22,14 @@ async fn it_has_the_same_state_with_the_right_age() {
         last = plane.add("a", &n.to_string());
     }
     edge.reaches(last).await;
-    // Contact is written once a second: the one for the last change has to come.
-    let written = |path: &std::path::Path| std::fs::read(path).unwrap_or_default();
+    // The contact that vouches for the last change has to be on disk.
     let contact = dir.path().join("replica.contact");
-    let before = written(&contact);
-    eventually(|| written(&contact) != before).await;
+    eventually(|| {
+        let signed = Signed::from_bytes(&std::fs::read(&contact).unwrap_or_default());
+        let heartbeat = signed.and_then(|signed| Heartbeat::open(&signed, plane.key.public()).ok());
+        heartbeat.is_some_and(|heartbeat| heartbeat.head == last)
+    })
+    .await;
     relay.close();
     edge.stop().await;
 
