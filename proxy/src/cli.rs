@@ -9,6 +9,7 @@ use sentinel_config::edge::Config;
 use sentinel_config::{Environment, Log, LogFormat, load_edge};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::log_writer::{self, Writing};
 use crate::program;
 use crate::routes::Table;
 
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
 
 fn serve(path: &Path, environment: &Environment) -> Result<()> {
     let config = load(path, environment)?;
-    init_log(&config.log);
+    let _writing = init_log(&config.log)?;
     program::run(&config)
 }
 
@@ -74,16 +75,18 @@ fn load(path: &Path, environment: &Environment) -> Result<Config> {
     load_edge(path, environment).context("the configuration was refused")
 }
 
-fn init_log(log: &Log) {
+fn init_log(log: &Log) -> Result<Writing> {
+    let (writer, writing) = log_writer::start(std::io::stderr()).context("the log cannot be written")?;
     // The names of the two are the same.
     let level: LevelFilter = log.level.as_str().parse().unwrap_or(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr);
+        .with_writer(move || writer.clone());
     match log.format {
         LogFormat::Json => lines.json().flatten_event(true).init(),
         LogFormat::Text => lines.init(),
     }
+    Ok(writing)
 }
 
 #[cfg(test)]

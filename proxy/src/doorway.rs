@@ -23,12 +23,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::deadline;
 use crate::request::{HeadLimits, wire};
 
 /// What one listener takes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Open connections. More wait in the kernel's queue.
+    /// Open connections. More wait in the kernel's queue. Each needs two files ([`crate::descriptors`]).
     pub connections: usize,
     /// How large the head of a request may be.
     pub head_size: HeadLimits,
@@ -62,6 +63,9 @@ pub trait Behind: Send + Sync + 'static {
 
     /// The answer to a head that Pingora must not see, in bytes; counted and logged.
     fn refuse(&self, denial: Denial) -> Vec<u8>;
+
+    /// An exchange was dropped because its deadline had passed.
+    fn overdue(&self);
 }
 
 /// Serves connections until `stop` says so, and returns when the last one has ended.
@@ -137,7 +141,12 @@ impl<B: Behind> Connection<B> {
             session.set_read_timeout(Some(self.limits.body));
             session.set_write_timeout(Some(self.limits.body));
             session.set_pipelined_prefix(head);
-            let Some(reusable) = self.behind.app().process_new_http(session, &self.stop).await else {
+            let app = self.behind.app();
+            let Some(served) = deadline::keeping(app.process_new_http(session, &self.stop)).await else {
+                self.behind.overdue();
+                return;
+            };
+            let Some(reusable) = served else {
                 return;
             };
             (stream, _) = reusable.consume();

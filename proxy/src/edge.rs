@@ -7,9 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use sentinel_config::edge::Access;
+use sentinel_core::clock::is_expired;
 use sentinel_core::revision::Revision;
-use sentinel_core::{Clock, Denial, Principal, Random, Timestamp};
+use sentinel_core::{Clock, Credential, Denial, Principal, Random, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use tokio::time::Instant;
 
@@ -20,6 +22,13 @@ use crate::metrics::Metrics;
 use crate::request::{CanonicalRequest, HeadLimits, Parsed};
 use crate::request_id::RequestId;
 use crate::routes::{Route, Table};
+
+/// How long an exchange may outlive the credentials that it began with. Revocations are forgotten some time after what they
+/// revoke has ended; nothing may be carried by a credential that could have been revoked unseen.
+pub const OUTLIVES: Duration = Duration::from_mins(30);
+/// How long an exchange is not judged again: most are over by then, and the answer to a request that takes its own
+/// caller's access away (a logout) reaches him.
+pub const UNDISPUTED: Duration = Duration::from_secs(1);
 
 /// An edge: the policy, and what it is decided by.
 pub struct Edge {
@@ -49,7 +58,16 @@ pub struct Admitted {
     /// What is forwarded.
     pub request: CanonicalRequest,
     at: Timestamp,
+    since: Instant,
+    credentials_end: Option<Timestamp>,
     judged: Revision,
+}
+
+impl Admitted {
+    /// Whether it was judged a moment ago.
+    pub fn is_undisputed(&self) -> bool {
+        self.since.elapsed() < UNDISPUTED
+    }
 }
 
 /// What was found out about a request on the way to its decision.
@@ -84,23 +102,31 @@ impl Edge {
         self.account(&Trace::default(), Err(denial), id, Duration::ZERO);
     }
 
-    /// Whether what was admitted would be admitted still: for connections that stay open. That a token expires in the
-    /// meantime does not end them; that it, its user's membership or his permission is taken away does, and so does not
-    /// knowing.
+    /// Whether what was admitted would be admitted still: asked for each piece that passes, and cheap while nothing has
+    /// changed. That a token expires in the meantime does not end an exchange, but [`OUTLIVES`] later it does; that the
+    /// token, its user's membership or his permission is taken away does at once, and so does not knowing.
     ///
     /// # Errors
     /// Why not.
     pub fn still_admits(&self, admitted: &mut Admitted) -> Result<(), Denial> {
-        let state = self.replica.load_full();
-        let mut trace = Trace::default();
-        let route = Arc::clone(admitted.permit.route());
-        if must_be_known(&route, &admitted.request) {
-            self.check_age(&route, &mut trace)?;
+        let latest = self.clock.now() - OUTLIVES;
+        let ended = |end: Option<Timestamp>| end.is_some_and(|end| is_expired(end, latest));
+        if ended(admitted.credentials_end) {
+            return Err(Denial::TokenExpired);
+        }
+        let (age, state) = self.replica.sight();
+        if must_be_known(admitted.permit.route(), &admitted.request) {
+            check_age(admitted.permit.route(), age)?;
         }
         if state.revision() == admitted.judged {
             return Ok(());
         }
+        let route = Arc::clone(admitted.permit.route());
         let principal = self.authenticate(&admitted.request, &state, admitted.at)?;
+        admitted.credentials_end = self.credentials_end(&admitted.request, &principal, &state);
+        if ended(admitted.credentials_end) {
+            return Err(Denial::TokenExpired);
+        }
         admitted.permit = guarded(|| {
             decide(
                 &route,
@@ -120,11 +146,11 @@ impl Edge {
         trace.route = Some(Arc::clone(&route));
 
         let now = self.clock.now();
-        let mut state = self.replica.load_full();
-        trace.revision = Some(state.revision());
-        let must_be_known = must_be_known(&route, &request);
-        if must_be_known {
-            self.check_age(&route, trace)?;
+        let mut state = self.look(trace);
+        if must_be_known(&route, &request) {
+            check_age(&route, trace.age)?;
+        } else {
+            trace.age = None;
         }
         let mut principal = self.authenticate(&request, &state, now)?;
         trace.principal = Some(Arc::clone(&principal));
@@ -136,18 +162,35 @@ impl Edge {
                 return Err(Denial::RevisionNotReached);
             }
             // What was true before does not count any more, neither the credentials' validity nor the age.
-            state = self.replica.load_full();
-            trace.revision = Some(state.revision());
-            self.check_age(&route, trace)?;
+            state = self.look(trace);
+            check_age(&route, trace.age)?;
             principal = self.authenticate(&request, &state, now)?;
         }
         let permit = guarded(|| decide(&route, &request.target, &principal, state.graph(), now))?;
+        let credentials_end = self.credentials_end(&request, &principal, &state);
         Ok(Admitted {
             permit,
             request,
             at: now,
+            since: Instant::now(),
+            credentials_end,
             judged: state.revision(),
         })
+    }
+
+    /// When the first of the credentials ends.
+    fn credentials_end(
+        &self,
+        request: &CanonicalRequest,
+        principal: &Principal,
+        state: &ReplicaState,
+    ) -> Option<Timestamp> {
+        let user = principal.user().and_then(|user| match user.credential {
+            Credential::AccessToken { expires_at, .. } => Some(expires_at),
+            Credential::ServiceKey { .. } => None,
+        });
+        let service = self.authn.key_expires_at(&request.presented, state);
+        user.into_iter().chain(service).min()
     }
 
     fn authenticate(
@@ -163,14 +206,12 @@ impl Edge {
         })
     }
 
-    /// Whether the replica was known to be true recently enough for the route.
-    fn check_age(&self, route: &Route, trace: &mut Trace) -> Result<(), Denial> {
-        trace.age = self.replica.age();
-        match trace.age {
-            None => Err(Denial::ReplicaNotReady),
-            Some(age) if age > route.max_staleness() => Err(Denial::ReplicaStale),
-            Some(_) => Ok(()),
-        }
+    /// The state to decide by, and its age, which is never that of a newer one.
+    fn look(&self, trace: &mut Trace) -> Arc<ReplicaState> {
+        let (age, state) = self.replica.sight();
+        trace.age = age;
+        trace.revision = Some(state.revision());
+        Guard::into_inner(state)
     }
 
     fn account(&self, trace: &Trace, outcome: Result<(), Denial>, id: &RequestId, took: Duration) {
@@ -186,6 +227,15 @@ impl Edge {
             duration: took,
         }
         .write();
+    }
+}
+
+/// Whether the replica was known to be true recently enough for the route.
+fn check_age(route: &Route, age: Option<Duration>) -> Result<(), Denial> {
+    match age {
+        None => Err(Denial::ReplicaNotReady),
+        Some(age) if age > route.max_staleness() => Err(Denial::ReplicaStale),
+        Some(_) => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use sentinel_core::Denial;
 
 use crate::answer::Answer;
+use crate::deadline::Deadline;
 use crate::doorway::Behind;
 use crate::edge::{Admitted, Edge};
 use crate::forward::{self, Hop};
@@ -29,6 +30,10 @@ pub struct Exchange {
     id: RequestId,
     admitted: Option<Admitted>,
     body: Pace,
+    /// Until the service has said that there is a tunnel.
+    handshake: Deadline,
+    is_tunnel: bool,
+    cut: Option<Denial>,
 }
 
 #[async_trait]
@@ -40,6 +45,9 @@ impl ProxyHttp for Handler {
             id: RequestId::generate(self.0.random.as_ref()),
             admitted: None,
             body: Pace::begin(),
+            handshake: Deadline::of_this_exchange(),
+            is_tunnel: false,
+            cut: None,
         }
     }
 
@@ -58,9 +66,6 @@ impl ProxyHttp for Handler {
         match self.0.admit(parsed, &exchange.id).await {
             Ok(admitted) => {
                 exchange.admitted = Some(admitted);
-                if session.is_upgrade_req() {
-                    session.set_read_timeout(Some(SILENCE));
-                }
                 Ok(false)
             }
             Err(denial) => {
@@ -70,12 +75,12 @@ impl ProxyHttp for Handler {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let admitted = exchange.admitted.as_ref().ok_or_else(defect)?;
         let route = admitted.permit.route();
         let peer = route
             .upstream()
-            .peer(route.timeout(), session.is_upgrade_req())
+            .peer(route.timeout(), admitted.request.opens_tunnel)
             .await;
         peer.map(Box::new)
             .ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))
@@ -96,20 +101,19 @@ impl ProxyHttp for Handler {
             scheme: "http",
             id: &exchange.id,
         };
+        exchange.expect_more();
         forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())
     }
 
     async fn request_body_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if session.was_upgraded() {
-            return self.check_tunnel(session, exchange);
-        }
-        if exchange.body.keeps_up(body.as_ref().map_or(0, Bytes::len)) {
+        self.judge_again(exchange)?;
+        if exchange.is_tunnel || exchange.body.keeps_up(body.as_ref().map_or(0, Bytes::len)) {
             return Ok(());
         }
         Err(Error::new_down(ErrorType::ReadTimedout))
@@ -117,20 +121,33 @@ impl ProxyHttp for Handler {
 
     fn response_body_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         _body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<std::time::Duration>> {
-        self.check_tunnel(session, exchange).map(|()| None)
+        self.judge_again(exchange)?;
+        if end {
+            exchange.handshake.lift();
+        } else {
+            exchange.expect_more();
+        }
+        Ok(None)
     }
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        self.judge_again(exchange)?;
+        if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            exchange.is_tunnel = true;
+            exchange.handshake.lift();
+            session.set_read_timeout(Some(SILENCE));
+        }
+        exchange.expect_more();
         response.insert_header(names::REQUEST_ID, exchange.id.header_value())
     }
 
@@ -152,8 +169,9 @@ impl ProxyHttp for Handler {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        let denial = cause(error);
-        if let Some(admitted) = &exchange.admitted {
+        exchange.handshake.lift();
+        let denial = exchange.cut.unwrap_or_else(|| cause(error));
+        if let Some(admitted) = exchange.admitted.as_ref().filter(|_| exchange.cut.is_none()) {
             let route = admitted.permit.route().name();
             self.0.metrics.failed(route, denial);
             tracing::warn!(
@@ -185,21 +203,38 @@ impl ProxyHttp for Handler {
 }
 
 impl Handler {
-    /// A tunnel is judged again when something has changed since.
-    fn check_tunnel(&self, session: &Session, exchange: &mut Exchange) -> Result<()> {
-        if !session.was_upgraded() {
+    /// Every piece of an exchange that has been open for a while is judged like a request, in both directions: an event
+    /// stream, a long poll or a download is no more the client's than the next request would be.
+    fn judge_again(&self, exchange: &mut Exchange) -> Result<()> {
+        let admitted = exchange.admitted.as_mut().ok_or_else(defect)?;
+        if !exchange.is_tunnel && admitted.is_undisputed() {
             return Ok(());
         }
-        let admitted = exchange.admitted.as_mut().ok_or_else(defect)?;
         self.0.still_admits(admitted).map_err(|denial| {
-            tracing::info!(
-                request.id = exchange.id.as_str(),
-                route = admitted.permit.route().name(),
-                reason = denial.code(),
-                "an open connection was cut"
-            );
+            if exchange.cut.replace(denial).is_none() {
+                let route = admitted.permit.route().name();
+                self.0.metrics.failed(route, denial);
+                tracing::info!(
+                    request.id = exchange.id.as_str(),
+                    route,
+                    reason = denial.code(),
+                    "an open exchange was cut"
+                );
+            }
             Error::explain(ErrorType::ConnectionClosed, denial.code())
         })
+    }
+}
+
+impl Exchange {
+    /// A service that was asked for a tunnel has its usual time for the next word, until there is one.
+    fn expect_more(&self) {
+        if let Some(admitted) = &self.admitted
+            && admitted.request.opens_tunnel
+            && !self.is_tunnel
+        {
+            self.handshake.set(admitted.permit.route().timeout());
+        }
     }
 }
 
@@ -227,6 +262,10 @@ impl Behind for Served {
         let id = RequestId::generate(self.edge.random.as_ref());
         self.edge.refused(denial, &id);
         Answer::to(denial, &id).closing()
+    }
+
+    fn overdue(&self) {
+        tracing::warn!("a service that was asked for a tunnel fell silent: both connections were closed");
     }
 }
 

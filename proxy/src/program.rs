@@ -14,6 +14,8 @@ use sentinel_token::PlainEdgeKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::descriptors;
+use crate::doorway::Limits;
 use crate::serve::{self, Parts};
 
 /// Runs until a signal ends it.
@@ -22,16 +24,24 @@ use crate::serve::{self, Parts};
 /// It cannot start.
 pub fn run(config: &Config) -> Result<()> {
     create_private(&config.state_dir)?;
+    let limits = Limits {
+        connections: descriptors::connections(descriptors::raise(), Limits::default().connections),
+        ..Limits::default()
+    };
+    tracing::info!(
+        limits.connections = limits.connections,
+        "this many connections are taken at once"
+    );
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(serve::threads())
         .thread_name("edge")
         .enable_all()
         .build()
         .context("the runtime cannot be started")?
-        .block_on(serve_until_signalled(config))
+        .block_on(serve_until_signalled(config, limits))
 }
 
-async fn serve_until_signalled(config: &Config) -> Result<()> {
+async fn serve_until_signalled(config: &Config, limits: Limits) -> Result<()> {
     let parts = Parts {
         replica: Replica::new(),
         clock: Arc::new(SystemClock),
@@ -41,7 +51,7 @@ async fn serve_until_signalled(config: &Config) -> Result<()> {
     // Before anything is served, so that no signal is missed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (replica, stop_following) = (parts.replica.clone(), Arc::new(Notify::new()));
-    let running = serve::start(config, parts).await?;
+    let running = serve::start_with(config, parts, limits).await?;
     let stopped = Arc::clone(&stop_following);
     let following = tokio::spawn(async move { follower.run(replica, stopped.notified()).await });
     tokio::select! {

@@ -63,8 +63,9 @@ impl Upstream {
         }
     }
 
-    /// Where to send one request; `None` while the name has no address. The addresses of a name take turns.
-    pub async fn peer(&self, wait: Duration, upgrade: bool) -> Option<HttpPeer> {
+    /// Where to send one request; `None` while the name has no address. The addresses of a name take turns. Where a tunnel
+    /// is asked for, the caller keeps the time until there is one ([`crate::deadline`]).
+    pub async fn peer(&self, wait: Duration, tunnel: bool) -> Option<HttpPeer> {
         let addresses = self.addresses().await?;
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let address = addresses.all.get(turn.checked_rem(addresses.all.len())?)?;
@@ -78,7 +79,7 @@ impl Upstream {
         let options = &mut peer.options;
         options.connection_timeout = Some(self.connect);
         options.total_connection_timeout = Some(self.connect.saturating_mul(2));
-        options.read_timeout = Some(if upgrade { SILENCE } else { wait });
+        options.read_timeout = Some(if tunnel { SILENCE } else { wait });
         options.write_timeout = Some(wait);
         options.idle_timeout = Some(IDLE);
         Some(peer)

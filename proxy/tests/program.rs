@@ -112,3 +112,34 @@ async fn it_starts_without_its_control_plane_and_ends_when_told() {
         "{rest:?}"
     );
 }
+
+/// P11: the cap on connections is one that the process can keep.
+#[test]
+fn it_takes_no_more_connections_than_it_has_files_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = configure(
+        directory.path(),
+        "{ match: GET a.example/x, to: docs, public: true }",
+    );
+    let mut edge = Command::new("sh")
+        .args([
+            "-c",
+            r#"ulimit -Sn 200 && ulimit -Hn 328 && exec "$0" serve --config "$1""#,
+        ])
+        .arg(PROGRAM)
+        .arg(file)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let log = BufReader::new(edge.stderr.take().expect("a log")).lines();
+    let mut lines = log.map_while(Result::ok);
+    let said = lines.find(|line| line.contains("limits.connections"));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", edge.id())).expect("limits");
+    edge.kill().expect("killed");
+    edge.wait().expect("ended");
+    let said: serde_json::Value = serde_json::from_str(&said.expect("a line")).expect("JSON");
+    assert_eq!(said["limits.connections"], 100);
+    let open_files = limits.lines().find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = open_files.expect("a line").split_whitespace().skip(3).collect();
+    assert_eq!(numbers, ["328", "328", "files"]);
+}

@@ -1,6 +1,6 @@
 //! Header fields: which ones make a request ambiguous, and which ones carry a credential.
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, EXPECT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use secrecy::SecretString;
 use sentinel_core::Denial;
@@ -109,6 +109,7 @@ pub(super) fn check(version: Version, fields: &HeaderMap) -> Result<(), Denial> 
         .all(|value| names_only_this_hop(value.as_bytes()));
     let expected = at_most_one(fields, &EXPECT, invalid)?
         .is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    at_most_one(fields, &CONTENT_TYPE, invalid)?;
     // HTTP/2 may send a cookie in crumbs (RFC 9113 §8.2.3), HTTP/1 may not (RFC 6265 §5.4).
     if version != Version::HTTP_2 {
         at_most_one(fields, &COOKIE, invalid)?;
@@ -226,6 +227,10 @@ mod tests {
             &[("expect", "y 100-continue")],
             &[("expect", "100-continue"), ("expect", "100-continue")],
             &[("cookie", "a=1"), ("cookie", "b=2")],
+            &[
+                ("content-type", "text/plain"),
+                ("content-type", "application/json"),
+            ],
         ] {
             assert_eq!(
                 check(Version::HTTP_11, &fields(bad)),

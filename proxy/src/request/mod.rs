@@ -8,8 +8,10 @@
 //!
 //! This module takes values and returns values. It must not look at routes, credentials' contents or the replica.
 
+pub(crate) mod characters;
 mod fields;
 mod framing;
+mod handshake;
 mod host;
 mod method;
 mod target;
@@ -70,6 +72,8 @@ pub struct CanonicalRequest {
     pub presented: Presented,
     /// The revision that the client has seen (`X-Sentinel-Revision`).
     pub seen: Option<Revision>,
+    /// Whether it opens a WebSocket (RFC 6455 §4.1).
+    pub opens_tunnel: bool,
 }
 
 impl CanonicalRequest {
@@ -85,12 +89,14 @@ impl CanonicalRequest {
         let host = host::parse(hosts.iter().map(http::HeaderValue::as_bytes), parsed.authority)?;
         framing::check(parsed.version, parsed.fields)?;
         fields::check(parsed.version, parsed.fields)?;
+        let opens_tunnel = handshake::check(parsed.version, &method, parsed.fields)?;
         Ok(Self {
             method,
             host,
             target,
             presented: Presented::parse(parsed.fields)?,
             seen: fields::seen_revision(parsed.fields)?,
+            opens_tunnel,
         })
     }
 }

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 use sentinel_core::Denial;
 
+use super::characters::{is_invisible, is_lookalike};
+
 /// Path and query of a request, with the path cut into decoded segments.
 ///
 /// INVARIANT: `segments` are the decoded pieces of the very bytes in `raw`; none but the last is empty, none is a dot
-/// segment, and none has a character that a recipient could take for a separator.
+/// segment, and none has a character that a recipient could take for a separator, that is invisible, or white space at
+/// its ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     raw: Box<str>,
@@ -78,8 +81,9 @@ fn segment(raw: &str) -> Option<Box<str>> {
     // A `%` that is left would be decoded by whoever decodes twice.
     let clean = !decoded
         .chars()
-        .any(|c| c.is_control() || matches!(c, '/' | '\\' | ';' | '%'));
-    clean.then(|| decoded.into())
+        .any(|c| c.is_control() || matches!(c, '/' | '\\' | ';' | '%') || is_invisible(c) || is_lookalike(c));
+    // Some file systems and frameworks drop white space at the ends of a name.
+    (clean && decoded.trim() == decoded).then(|| decoded.into())
 }
 
 /// Whether a segment has only `pchar`s (RFC 3986 §3.3) but `;`, and encodes only what has to be encoded.
@@ -188,6 +192,31 @@ mod tests {
             "/%252e%252e/admin",
             "/a%252fb",
             "/100%25",
+            // White space at an end.
+            "/a%20",
+            "/%20a",
+            "/%20",
+            "/a/%20/b",
+            "/a%C2%A0",
+            "/a%E3%80%80",
+            // Invisible characters.
+            "/a%E2%80%8B",
+            "/a%E2%80%8Db",
+            "/%EF%BB%BFa",
+            "/a%C2%ADb",
+            "/a%E2%80%AEb",
+            "/a%E2%80%A8b",
+            "/a%F3%A0%80%A0",
+            // Slashes and dots in disguise.
+            "/%EF%BC%8E%EF%BC%8E/admin",
+            "/%EF%BC%8E",
+            "/a%EF%BC%8Fadmin",
+            "/a%E2%88%95admin",
+            "/a%E2%81%84admin",
+            "/%E2%80%A5/admin",
+            "/a%EF%BC%BCb",
+            "/a%EF%BC%85b",
+            "/a%EF%BC%9Bb",
             // Encoded without need.
             "/%61dmin",
             "/a%7Eb",

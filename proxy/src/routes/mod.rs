@@ -1,7 +1,7 @@
 //! The policy, compiled: for a request, the one route that counts.
 //!
 //! A named host goes before any host, and on one host the most specific path wins ([`trie`]), whatever the order in the
-//! file. What no route is for is nobody's: it is not forwarded.
+//! file. What no route is for is nobody's, and so is what only looks like a literal of a path: it is not forwarded.
 
 mod trie;
 
@@ -105,9 +105,13 @@ impl Table {
     pub fn find(&self, request: &CanonicalRequest) -> Option<&Arc<Route>> {
         let (path, method) = (request.target.segments(), request.method.as_str());
         let named = self.named.get(request.host.name());
-        let index = named
-            .and_then(|trie| trie.find(path.clone(), method))
-            .or_else(|| self.any.find(path, method))?;
+        let named = named
+            .map_or(Ok(None), |trie| trie.find(path.clone(), method))
+            .ok()?;
+        let index = match named {
+            Some(index) => index,
+            None => self.any.find(path, method).ok()??,
+        };
         self.routes.get(index)
     }
 

@@ -2,8 +2,13 @@
 //!
 //! Segment by segment from the left, a literal goes before a parameter. Two different patterns that match one path
 //! therefore never have equal rank; equal patterns are refused when they are put in.
+//!
+//! A segment that only looks like a literal (`Secret`, `secret.` beside `secret`) leads nowhere: many a service would take
+//! it for that literal, and would be asked under a parameter's rule for what the literal's rule protects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use crate::request::characters::fold;
 
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,14 +23,21 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct Trie<T> {
     literals: HashMap<Box<str>, Trie<T>>,
+    /// What the literals are for a careless reader.
+    folded: HashSet<Box<str>>,
     parameter: Option<Box<Trie<T>>>,
     here: Vec<(&'static str, T)>,
 }
+
+/// A segment of the path looks like a literal of a pattern and is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lookalike;
 
 impl<T> Default for Trie<T> {
     fn default() -> Self {
         Self {
             literals: HashMap::new(),
+            folded: HashSet::new(),
             parameter: None,
             here: Vec::new(),
         }
@@ -39,11 +51,11 @@ impl<T: Copy> Trie<T> {
     /// What the very same pattern and method lead to already.
     pub(crate) fn insert(&mut self, pattern: &[Piece], method: &'static str, value: T) -> Result<(), T> {
         match pattern.split_first() {
-            Some((Piece::Literal(text), tail)) => self
-                .literals
-                .entry(text.clone())
-                .or_default()
-                .insert(tail, method, value),
+            Some((Piece::Literal(text), tail)) => {
+                self.folded.insert(fold(text).into());
+                let next = self.literals.entry(text.clone()).or_default();
+                next.insert(tail, method, value)
+            }
             Some((Piece::Parameter, tail)) => {
                 self.parameter.get_or_insert_default().insert(tail, method, value)
             }
@@ -58,19 +70,31 @@ impl<T: Copy> Trie<T> {
     }
 
     /// What the most specific pattern for this path and method leads to.
+    ///
+    /// # Errors
+    /// The path is to lead nowhere, whatever other patterns there are.
     pub(crate) fn find<'p>(
         &self,
         mut path: impl Iterator<Item = &'p str> + Clone,
         method: &str,
-    ) -> Option<T> {
+    ) -> Result<Option<T>, Lookalike> {
         let Some(segment) = path.next() else {
-            return self.at_this_end(method);
+            return Ok(self.at_this_end(method));
         };
-        let literal = self.literals.get(segment);
-        let parameter = self.parameter.as_deref().filter(|_| !segment.is_empty());
-        literal
-            .and_then(|next| next.find(path.clone(), method))
-            .or_else(|| parameter.and_then(|next| next.find(path, method)))
+        match self.literals.get(segment) {
+            Some(literal) => {
+                let found = literal.find(path.clone(), method)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            None if self.folded.contains(fold(segment).as_str()) => return Err(Lookalike),
+            None => {}
+        }
+        match &self.parameter {
+            Some(parameter) if !segment.is_empty() => parameter.find(path, method),
+            _ => Ok(None),
+        }
     }
 
     fn at_this_end(&self, method: &str) -> Option<T> {
@@ -103,7 +127,7 @@ mod tests {
     }
 
     fn find(trie: &Trie<usize>, method: &str, path: &str) -> Option<usize> {
-        trie.find(path.split('/').skip(1), method)
+        trie.find(path.split('/').skip(1), method).ok().flatten()
     }
 
     #[test]
@@ -151,6 +175,37 @@ mod tests {
         assert_eq!(find(&trie, "GET", "/b"), None);
         assert_eq!(find(&trie, "GET", "/c/"), None);
         assert_eq!(find(&trie, "GET", "/C"), None);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_literal_leads_nowhere() {
+        let trie = table(&[
+            ("GET", "/a/secret"),
+            ("GET", "/a/{}"),
+            ("GET", "/{}/{}"),
+            ("POST", "/{}/x"),
+        ]);
+        let lookup = |path: &str| trie.find(path.split('/').skip(1), "GET");
+        for path in [
+            "/a/Secret",
+            "/a/secret.",
+            "/a/secret ",
+            "/a/.secret",
+            "/a/secret\u{200b}",
+            "/A/secret",
+            "/A/other",
+            "/b/X",
+        ] {
+            assert_eq!(lookup(path), Err(Lookalike), "`{path}`");
+        }
+        assert_eq!(lookup("/a/secret"), Ok(Some(0)));
+        assert_eq!(lookup("/a/secrets"), Ok(Some(1)));
+        assert_eq!(lookup("/b/secret"), Ok(Some(2)));
+        assert_eq!(
+            lookup("/b/x"),
+            Ok(Some(2)),
+            "the literal itself is for another method"
+        );
     }
 
     #[test]

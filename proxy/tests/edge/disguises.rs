@@ -66,6 +66,15 @@ async fn paths_in_disguise() {
         "/public#/../admin",
         "/public\"",
         "/public/%zz",
+        "/public/secret%20",
+        "/public/%20secret",
+        "/public/secret%C2%A0",
+        "/public/secret%E2%80%8B",
+        "/public/%EF%BB%BFsecret",
+        "/public/%EF%BC%8E%EF%BC%8E/admin",
+        "/public/x%EF%BC%8Fadmin",
+        "/public/x%E2%88%95admin",
+        "/public/x%E2%81%84admin",
     ] {
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n");
         refused(&world, bytes.as_bytes(), "path_not_canonical").await;
@@ -82,6 +91,31 @@ async fn paths_in_disguise() {
         "path_not_canonical",
     )
     .await;
+}
+
+/// What only looks like a protected name does not fall through to the parameter beside it.
+#[tokio::test]
+async fn names_in_disguise() {
+    let world = World::start().await;
+    for path in [
+        "/public/Secret",
+        "/public/SECRET",
+        "/public/secret.",
+        "/public/secret...",
+        "/public/.secret",
+        "/public/%C5%BFecret",
+        "/public/%EF%BD%93ecret",
+        "/Public/other",
+    ] {
+        assert_eq!(
+            world.get(path, &[]).await.word(),
+            (404, "no_route".to_owned()),
+            "{path}"
+        );
+    }
+    assert_eq!(world.get("/public/secret", &[]).await.status, 401);
+    assert!(world.service.requests().is_empty());
+    assert_eq!(world.get("/public/secrets", &[]).await.status, 200);
 }
 
 /// P5: the host decides which route counts.
@@ -146,6 +180,7 @@ async fn lines_that_others_would_read_differently() {
         "GET /public HTTP/1.1\r\nHost: a.example\r\nX: \0\r\n\r\n",
         "GET /public HTTP/1.1\r\nHost: a.example\r\nExpect: y 100-continue\r\n\r\n",
         "GET /public HTTP/1.1\r\nHost: a.example\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n",
+        "GET /public HTTP/1.1\r\nHost: a.example\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
     ] {
         refused(&world, bytes.as_bytes(), "header_invalid").await;
     }

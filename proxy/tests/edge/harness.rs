@@ -13,7 +13,7 @@ use sentinel_proxy::doorway::Limits;
 use sentinel_proxy::serve::{Parts, Running, start_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::testing::{NOW, at, facts, state};
@@ -35,7 +35,11 @@ pub(crate) const POLICY: &str = r#"
   - { match: "GET a.example/admin", to: docs, require: { role: owner } }
   - { match: "GET a.example/fresh", to: docs, require: { signed_in: true }, max_staleness: 5s }
   - { match: "GET a.example/silent", to: docs, public: true, timeout: 100ms }
+  - { match: "GET a.example/silent/tunnel", to: docs, public: true, timeout: 100ms }
   - { match: "GET a.example/gone", to: nobody, public: true }
+  - { match: "GET a.example/stream", to: docs, credentials: user_or_service, require: { signed_in: true } }
+  - { match: "GET a.example/poll", to: docs, require: { signed_in: true } }
+  - { match: "GET a.example/public/secret", to: docs, require: { role: owner } }
   - { match: "GET a.example/tunnel", to: docs, require: { permission: "docs/document/0190a0a0-0000-7000-8000-000000000001#view" } }
 "#;
 
@@ -99,6 +103,13 @@ routes: {POLICY}",
     pub(crate) async fn get(&self, path: &str, lines: &[&str]) -> Answer {
         self.send(get(path, lines)).await
     }
+}
+
+/// Lets this much time pass, for everybody at once.
+pub(crate) async fn let_pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 /// The bytes of a `GET` request to `a.example`.
@@ -231,12 +242,14 @@ impl Answer {
     }
 }
 
-/// A service that records every request, byte for byte, and answers `ok`. `/silent` is never answered, and an upgrade is
-/// answered and echoed.
+/// A service that records every request, byte for byte, and answers `ok`. `/silent` is never answered, an upgrade is
+/// answered and echoed, and `/stream` and `/poll` are answered with what [`Recorder::say`] is told: everything, and the
+/// first.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
     heads: watch::Receiver<usize>,
+    words: broadcast::Sender<&'static str>,
 }
 
 impl Recorder {
@@ -246,16 +259,25 @@ impl Recorder {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (count, heads) = watch::channel(0);
         let (record, count) = (Arc::clone(&requests), Arc::new(count));
+        let (words, _) = broadcast::channel(16);
+        let said = words.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer_requests(stream, Arc::clone(&record), Arc::clone(&count)));
+                let (record, count) = (Arc::clone(&record), Arc::clone(&count));
+                tokio::spawn(answer_requests(stream, record, count, said.subscribe()));
             }
         });
         Self {
             address,
             requests,
             heads,
+            words,
         }
+    }
+
+    /// Goes into the answers that are under way.
+    pub(crate) fn say(&self, word: &'static str) {
+        self.words.send(word).expect("a request under way");
     }
 
     /// Waits until this many heads have come in, whatever became of their bodies.
@@ -285,6 +307,7 @@ async fn answer_requests(
     mut stream: TcpStream,
     record: Arc<Mutex<Vec<String>>>,
     heads: Arc<watch::Sender<usize>>,
+    mut words: broadcast::Receiver<&'static str>,
 ) {
     let mut read = Vec::new();
     loop {
@@ -312,6 +335,26 @@ async fn answer_requests(
         if head.starts_with("GET /silent ") {
             // Until the edge gives up.
             let _ = stream.read_u8().await;
+            return;
+        }
+        if head.starts_with("GET /stream ") {
+            let start = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            if stream.write_all(start.as_bytes()).await.is_err() {
+                return;
+            }
+            while let Ok(word) = words.recv().await {
+                let chunk = format!("{:x}\r\n{word}\r\n", word.len());
+                if stream.write_all(chunk.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            return;
+        }
+        if head.starts_with("GET /poll ") {
+            let Ok(word) = words.recv().await else { return };
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{word}", word.len());
+            // Whether the edge still wants it is the edge's affair.
+            let _ = stream.write_all(answer.as_bytes()).await;
             return;
         }
         if lower.contains("upgrade: websocket") {

@@ -8,6 +8,7 @@ mod freshness;
 mod harness;
 mod identity;
 mod operator;
+mod streams;
 #[path = "../../src/testing.rs"]
 mod testing;
 mod tunnels;

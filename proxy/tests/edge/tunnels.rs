@@ -1,9 +1,12 @@
 //! Upgraded connections: opened with a permit, and cut when it would not be given any more.
 
-use sentinel_core::{Change, WorkspaceRole};
+use std::time::Duration;
 
-use crate::harness::{Client, World, bearer, get};
-use crate::testing::{EDDA, NEMO, VERA, membership, revision, token_of};
+use sentinel_core::{Change, WorkspaceRole};
+use sentinel_proxy::edge::OUTLIVES;
+
+use crate::harness::{Client, World, bearer, get, let_pass};
+use crate::testing::{EDDA, NEMO, NOW, VERA, at, membership, revision, token_of};
 
 const UPGRADE: [&str; 4] = [
     "Connection: Upgrade",
@@ -63,6 +66,69 @@ async fn a_tunnel_is_cut_when_the_edge_cannot_know_any_more() {
     world.replica.distrust();
     client.write(b"two").await;
     assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_tunnel_outlives_its_token_but_not_for_ever() {
+    let world = World::start().await;
+    let mut client = open(&world, VERA).await;
+    assert_eq!(client.read_answer().await.status, 101);
+    let expires = 890;
+    world.clock.set(at(NOW + expires));
+    echo(&mut client, b"one").await;
+    world.clock.set(at(NOW + expires) + OUTLIVES);
+    client.write(b"two").await;
+    assert!(client.is_closed().await);
+}
+
+/// Asking for a tunnel buys no time: until there is one, the route's limit counts.
+#[tokio::test]
+async fn a_service_that_does_not_finish_the_handshake_is_not_waited_for() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.running.http()).await;
+    client.write(get("/silent", &UPGRADE).as_bytes()).await;
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_tunnel_may_be_silent_for_longer_than_its_handshake() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.running.http()).await;
+    client.write(get("/silent/tunnel", &UPGRADE).as_bytes()).await;
+    assert_eq!(client.read_answer().await.status, 101);
+    let_pass(Duration::from_mins(10)).await;
+    assert_eq!(
+        world.get("/silent", &[]).await.status,
+        504,
+        "the same limit has passed for a request"
+    );
+    echo(&mut client, b"one").await;
+}
+
+#[tokio::test]
+async fn half_a_handshake_is_refused() {
+    let world = World::start().await;
+    let without = |left_out: usize| {
+        let mut lines = UPGRADE.to_vec();
+        lines.remove(left_out);
+        lines
+    };
+    let with = |line| [UPGRADE.as_slice(), &[line]].concat();
+    for lines in [
+        without(0),
+        without(2),
+        without(3),
+        with("Content-Length: 0"),
+        with("Transfer-Encoding: chunked"),
+        with("Upgrade: h2c"),
+        with(UPGRADE[3]),
+    ] {
+        let answer = world.get("/public", &lines).await;
+        assert_eq!(answer.word(), (400, "header_invalid".to_owned()), "{lines:?}");
+    }
+    let post = get("/public", &UPGRADE).replace("GET ", "POST ");
+    assert_eq!(world.send(post).await.word(), (400, "header_invalid".to_owned()));
+    assert!(world.service.requests().is_empty());
 }
 
 #[tokio::test]
