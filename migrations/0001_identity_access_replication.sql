@@ -35,11 +35,12 @@
 CREATE TABLE users (
     id          UUID        NOT NULL,
     email       TEXT        NOT NULL,  -- as the identity provider writes it
-    email_key   TEXT        NOT NULL,  -- the same in lower case, made by the program: what is unique and what is searched
+    email_key   TEXT        NOT NULL,  -- sentinel_core::EmailKey: what is unique and what is searched
     name        TEXT        NOT NULL,
     avatar_url  TEXT,
     is_active   BOOLEAN     NOT NULL,
     is_admin    BOOLEAN     NOT NULL,
+    demoted_at  TIMESTAMPTZ,           -- when is_admin was taken away: a listed address does not give it back
     created_at  TIMESTAMPTZ NOT NULL,
     updated_at  TIMESTAMPTZ NOT NULL,
     CONSTRAINT users__id PRIMARY KEY (id),
@@ -211,7 +212,7 @@ CREATE TABLE social_accounts (
 CREATE TABLE sessions (
     id                UUID        NOT NULL,  -- sid in tokens, and fid in refresh tokens
     user_id           UUID        NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    workspace_id      UUID REFERENCES workspaces (id) ON DELETE CASCADE,  -- null: a session of the admin panel
+    workspace_id      UUID REFERENCES workspaces (id),  -- null: of the admin panel; ended before its workspace goes
     client_app_id     UUID REFERENCES client_apps (id) ON DELETE SET NULL,
     provider          TEXT        NOT NULL,
     auth_time         TIMESTAMPTZ NOT NULL,

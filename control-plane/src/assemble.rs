@@ -78,7 +78,13 @@ impl Services {
             Arc::clone(clock),
             Arc::clone(random),
         );
-        let tokens = Tokens::new(keys.clone(), issuer, lifetimes, Arc::clone(clock), Arc::clone(random));
+        let tokens = Tokens::new(
+            keys.clone(),
+            issuer,
+            lifetimes,
+            Arc::clone(clock),
+            Arc::clone(random),
+        );
         let sessions = Sessions::new(
             database.clone(),
             access.clone(),
@@ -122,10 +128,19 @@ impl ControlPlane {
             random,
         } = setup;
         let services = Services::new(&database, encryption, &issuer, lifetimes, &clock, &random);
-        services.keys.ensure().await.context("the signing keys cannot be used")?;
+        services
+            .keys
+            .ensure()
+            .await
+            .context("the signing keys cannot be used")?;
         let issuers: Vec<Url> = providers
             .iter()
-            .map(|provider| provider.issuer.parse().with_context(|| format!("`{}` is not a URL", provider.issuer)))
+            .map(|provider| {
+                provider
+                    .issuer
+                    .parse()
+                    .with_context(|| format!("`{}` is not a URL", provider.issuer))
+            })
             .collect::<Result<_, _>>()?;
         let outbound = Outbound::new(&issuers).context("the outgoing HTTP client cannot be made")?;
         let login = Login::new(
@@ -143,7 +158,10 @@ impl ControlPlane {
             Arc::clone(&random),
         );
         let replication = Arc::new(Replication::new(database.clone()));
-        replication.load().await.context("the replicated state cannot be loaded")?;
+        replication
+            .load()
+            .await
+            .context("the replicated state cannot be loaded")?;
         let enrolment = Enrolment {
             database: database.clone(),
             access: services.access.clone(),

@@ -50,7 +50,8 @@ pub async fn published(app: &App, revision: Option<Revision>) -> Result<Committe
     if app.replica().wait_for(revision, OWN_REPLICA_WAIT).await {
         return Ok(Committed(Some(revision)));
     }
-    let error = ApiError::unavailable("The change was saved but cannot be seen here yet").with_code("revision_not_reached");
+    let error = ApiError::unavailable("The change was saved but cannot be seen here yet")
+        .with_code("revision_not_reached");
     Err(match HeaderValue::try_from(revision.to_string()) {
         Ok(value) => error.with_header(REVISION_HEADER, value),
         Err(_) => error,
@@ -61,7 +62,10 @@ impl IntoResponseParts for Committed {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        if let Some(value) = self.0.and_then(|revision| HeaderValue::try_from(revision.to_string()).ok()) {
+        if let Some(value) = self
+            .0
+            .and_then(|revision| HeaderValue::try_from(revision.to_string()).ok())
+        {
             parts.headers_mut().insert(REVISION_HEADER, value);
         }
         Ok(parts)

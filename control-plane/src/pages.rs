@@ -57,7 +57,11 @@ impl IntoResponse for Page {
 
 /// The layer that writes the pages.
 pub async fn render(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_default();
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .cloned()
+        .unwrap_or_default();
     let mut response = next.run(request).await;
     let Some(page) = response.extensions_mut().remove::<Page>() else {
         return response;
@@ -71,7 +75,12 @@ pub async fn render(request: Request, next: Next) -> Response {
     };
     let html = template.render().unwrap_or_else(|_| page.title.to_owned());
     let mut shown = (page.error.status(), Html(html)).into_response();
-    shown.headers_mut().extend(response.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+    shown.headers_mut().extend(
+        response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     shown
 }
 

@@ -108,14 +108,22 @@ impl ApiError {
     }
 
     /// 422 about one field: `ApiError::invalid(["body", "slug"], error)`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over an error or a text as they have it"
+    )]
     pub fn invalid<'a>(loc: impl IntoIterator<Item = &'a str>, msg: impl ToString) -> Self {
         Self::unprocessable(vec![FieldError::new(loc, msg.to_string())])
     }
 
     /// 429: too often, come back later.
     pub fn too_many_requests(retry_after_seconds: u64) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests")
-            .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "Too many requests",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
     }
 
     /// 503: it cannot be known or done now. The cause goes to the log.
@@ -126,7 +134,12 @@ impl ApiError {
 
     /// 500: a defect. The client sees the request id, the log has the chain of causes.
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The request could not be handled").caused_by(cause)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The request could not be handled",
+        )
+        .caused_by(cause)
     }
 
     /// The same error with a more exact stable word for programs.
@@ -271,7 +284,11 @@ impl IntoResponse for ApiError {
 /// The layer that writes the problem document of every [`ApiError`], and logs the causes of those that someone has to
 /// look at.
 pub async fn render(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_default();
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .cloned()
+        .unwrap_or_default();
     let head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else {

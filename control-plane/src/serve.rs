@@ -1,12 +1,19 @@
 //! Running a control plane on sockets until it is told to stop.
 
+mod body;
+mod connections;
+mod frames;
+mod socket;
+
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+pub(crate) use body::Stalled;
+use connections::{Limits, listen};
 
 use crate::assemble::{ControlPlane, GRACE};
 
@@ -40,11 +47,17 @@ pub async fn serve(
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut background = control_plane.start_background(&stopping);
-    let http = listen(listeners.http, control_plane.router(), stopping.clone());
-    let admin = listen(listeners.admin, control_plane.operations(), stopping.clone());
-    let serving = async { tokio::try_join!(http, admin).map(drop) };
+    let limits = Limits::DEFAULT;
+    let http = listen(listeners.http, control_plane.router(), limits, stopping.clone());
+    let admin = listen(
+        listeners.admin,
+        control_plane.operations(),
+        limits,
+        stopping.clone(),
+    );
+    let serving = async { tokio::join!(http, admin) };
     tokio::select! {
-        result = serving => result?,
+        ((), ()) = serving => {}
         () = overdue(stopping) => tracing::warn!("requests that did not end in time were cut off"),
     }
     // The jobs end by themselves at the same sign; one that hangs is not waited for.
@@ -53,16 +66,6 @@ pub async fn serve(
         tracing::warn!("a background job did not end in time");
     }
     Ok(())
-}
-
-async fn listen(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        })
-        .await
-        .context("the server stopped")
 }
 
 /// Ends some time after the sign to stop.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 use sentinel_config::edge::Access;
 use sentinel_core::clock::is_expired;
+use sentinel_core::principal::OUTLIVES;
 use sentinel_core::revision::Revision;
 use sentinel_core::{Clock, Credential, Denial, Principal, Random, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
@@ -23,9 +24,6 @@ use crate::request::{CanonicalRequest, HeadLimits, Parsed};
 use crate::request_id::RequestId;
 use crate::routes::{Route, Table};
 
-/// How long an exchange may outlive the credentials that it began with. Revocations are forgotten some time after what they
-/// revoke has ended; nothing may be carried by a credential that could have been revoked unseen.
-pub const OUTLIVES: Duration = Duration::from_mins(30);
 /// How long an exchange is not judged again: most are over by then, and the answer to a request that takes its own
 /// caller's access away (a logout) reaches him.
 pub const UNDISPUTED: Duration = Duration::from_secs(1);

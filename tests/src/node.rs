@@ -51,7 +51,7 @@ impl NodeProvider {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut process = Guarded::spawn(&mut command, "KILL").context("cannot run `node`")?;
+        let mut process = Guarded::spawn(&mut command, "KILL", None).context("cannot run `node`")?;
         let issuer = format!("http://127.0.0.1:{port}");
         let discovery = Ask::get(format!("{issuer}/.well-known/openid-configuration"));
         let started = tokio::time::Instant::now();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde::Deserialize;
 
 /// Which package of the product may use which other ones. Both ways: what is not listed may not be used, and what is
 /// listed must be used.
@@ -48,25 +48,44 @@ const EXCLUSIVE: &[(&str, &[&str])] = &[
     ("schemars", &["config"]),
 ];
 
+/// What `cargo metadata` says, as far as it is looked at.
+#[derive(Deserialize)]
 struct Workspace {
-    metadata: Metadata,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `dev`, `build`, or nothing.
+    kind: Option<String>,
+    /// Where it is, if it is one of ours.
+    path: Option<PathBuf>,
 }
 
 impl Workspace {
     fn read() -> Self {
-        let manifest = root().join("Cargo.toml");
-        let metadata = MetadataCommand::new()
-            .manifest_path(manifest)
-            .no_deps()
-            .exec()
-            .expect("cargo metadata");
-        Self { metadata }
+        let output = xtask::cargo::cargo(["metadata", "--no-deps", "--format-version", "1"])
+            .output()
+            .expect("cargo runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).expect("what cargo prints")
     }
 
     /// The packages by their short names.
-    fn packages(&self) -> BTreeMap<&str, &Package> {
-        self.metadata
-            .packages
+    fn by_name(&self) -> BTreeMap<&str, &Package> {
+        self.packages
             .iter()
             .map(|package| (short(&package.name), package))
             .collect()
@@ -74,7 +93,7 @@ impl Workspace {
 
     /// The packages of the product.
     fn product(&self) -> BTreeMap<&str, &Package> {
-        let mut packages = self.packages();
+        let mut packages = self.by_name();
         packages.retain(|name, _| !OUTSIDE.contains(name));
         packages
     }
@@ -89,11 +108,11 @@ fn short(name: &str) -> &str {
 }
 
 /// The names of a package's dependencies that are not for its tests only.
-fn dependencies(package: &Package) -> impl Iterator<Item = &cargo_metadata::Dependency> {
+fn dependencies(package: &Package) -> impl Iterator<Item = &Dependency> {
     package
         .dependencies
         .iter()
-        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .filter(|dependency| dependency.kind.as_deref() != Some("dev"))
 }
 
 /// All Rust sources of a package, as one text.
@@ -113,7 +132,7 @@ fn sources(package: &Package) -> String {
         .manifest_path
         .parent()
         .expect("a manifest is in a directory");
-    collect(dir.join("src").as_std_path(), &mut text);
+    collect(&dir.join("src"), &mut text);
     text
 }
 
@@ -195,7 +214,7 @@ fn outside_crates_stay_behind_the_package_that_is_there_for_them() {
 #[test]
 fn every_package_is_where_its_name_says_and_follows_the_lints() {
     let workspace = Workspace::read();
-    let packages = workspace.packages();
+    let packages = workspace.by_name();
     for outside in OUTSIDE {
         assert!(packages.contains_key(outside), "there is no package `{outside}`");
     }
@@ -204,7 +223,12 @@ fn every_package_is_where_its_name_says_and_follows_the_lints() {
             .manifest_path
             .parent()
             .expect("a manifest is in a directory");
-        assert_eq!(dir.file_name(), Some(name), "`{}` is in `{dir}`", package.name);
+        assert!(
+            dir.ends_with(name),
+            "`{}` is in `{}`",
+            package.name,
+            dir.display()
+        );
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("manifest");
         assert!(
             manifest.contains("[lints]\nworkspace = true"),

@@ -28,7 +28,26 @@ pub fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.current_dir(root()).args(args);
+    // What the cargo that started us says about this package is not true for others. Some build scripts look at it, and
+    // would run again, with everything above them, at each turn from `cargo build` to `cargo xtask` and back.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_about_this_package) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+/// Whether cargo sets the variable for the one package that it runs.
+fn is_about_this_package(name: &str) -> bool {
+    let one = [
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    name.starts_with("CARGO_PKG_") || one.contains(&name)
 }
 
 /// Runs a command to its end, with its output on ours.
@@ -74,6 +93,15 @@ mod tests {
     fn a_program_that_does_not_exist_is_named() {
         let failure = run(&mut Command::new("/no/such/program")).expect_err("missing");
         assert!(failure.0.starts_with("could not run `program`"), "{failure}");
+    }
+
+    #[test]
+    fn only_what_cargo_says_of_this_package_is_held_back() {
+        assert!(is_about_this_package("CARGO_PKG_NAME"));
+        assert!(is_about_this_package("CARGO_MANIFEST_DIR"));
+        for kept in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL", "PATH"] {
+            assert!(!is_about_this_package(kept), "{kept}");
+        }
     }
 
     #[test]

@@ -85,13 +85,14 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts `command` in a process group of its own, under guard.
+    /// Starts `command` in a process group of its own, under guard: if this process goes first, the child gets `signal`,
+    /// and `scratch` is removed after it.
     ///
     /// # Errors
     /// The program cannot be started.
-    pub fn spawn(command: &mut Command, signal: &str) -> io::Result<Self> {
+    pub fn spawn(command: &mut Command, signal: &str, scratch: Option<&Path>) -> io::Result<Self> {
         let mut child = command.process_group(0).spawn()?;
-        match Guard::over(child.id(), signal, None) {
+        match Guard::over(child.id(), signal, scratch) {
             Ok(guard) => Ok(Self {
                 child,
                 guard: Some(guard),
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn dropping_a_guarded_child_ends_it() {
-        let child = Guarded::spawn(&mut sleeper(), "KILL").expect("spawn");
+        let child = Guarded::spawn(&mut sleeper(), "KILL", None).expect("spawn");
         let pid = child.pid();
         assert!(is_running(pid));
         drop(child);
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_child_that_ends_by_itself_is_seen_and_released() {
-        let mut child = Guarded::spawn(&mut Command::new("true"), "KILL").expect("spawn");
+        let mut child = Guarded::spawn(&mut Command::new("true"), "KILL", None).expect("spawn");
         for _ in 0..500 {
             if let Some(status) = child.ended().expect("status") {
                 assert!(status.success());
@@ -278,7 +279,7 @@ mod tests {
     fn stop_is_gentle_first() {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done"]);
-        let mut child = Guarded::spawn(&mut command, "KILL").expect("spawn");
+        let mut child = Guarded::spawn(&mut command, "KILL", None).expect("spawn");
         // The trap may not be set yet; a shell without it dies of the signal as well.
         child.stop("TERM", Duration::from_secs(10)).expect("stop");
         assert!(!is_running(child.pid()));

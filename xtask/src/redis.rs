@@ -81,7 +81,8 @@ impl Redis {
             .arg(self.scratch.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let mut server = Guarded::spawn(&mut command, "KILL").doing(|| "start Redis".to_owned())?;
+        let mut server = Guarded::spawn(&mut command, "KILL", Some(self.scratch.path()))
+            .doing(|| "start Redis".to_owned())?;
         let step = Duration::from_millis(10);
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {

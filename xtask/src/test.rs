@@ -19,7 +19,7 @@ pub fn run(args: &[String]) -> Outcome {
     cargo::run(&mut cargo::cargo(["build", "--workspace", "--all-targets"]))?;
     let postgres = Postgres::start()?;
     let redis = Redis::start()?;
-    let mut tests = cargo::cargo(["test", "--workspace"]);
+    let mut tests = cargo::cargo(["test", "--workspace", "--no-fail-fast"]);
     tests
         .args(args)
         .env("SENTINEL_TEST_POSTGRES_URL", postgres.url())

@@ -76,7 +76,9 @@ errors! {
     UserNotFound = NotFound, "user_not_found", "User not found";
     /// Another account has the e-mail address.
     EmailTaken = Conflict, "email_taken", "A user with this e-mail address already exists";
-    /// An administrator would demote or deactivate himself, and might be the last one.
+    /// The only active administrator would be demoted or deactivated, and nobody could let anybody in again.
+    LastAdministrator = Forbidden, "last_administrator", "Cannot demote or deactivate the last active administrator";
+    /// An administrator would demote or deactivate himself.
     OwnAccount = Forbidden, "own_account", "Administrators cannot demote or deactivate themselves";
 
     /// There is no such workspace.

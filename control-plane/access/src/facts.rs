@@ -42,6 +42,11 @@ pub async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, AccessError> {
             keys.get(&app.id).map_or(&[], Vec::as_slice),
         ));
     }
-    facts.extend(users::deactivated(tx).await?.into_iter().map(Fact::DisabledUser));
+    facts.extend(
+        users::deactivated(tx)
+            .await?
+            .into_iter()
+            .map(projection::disabled),
+    );
     Ok(facts)
 }

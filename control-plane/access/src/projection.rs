@@ -11,7 +11,6 @@ use crate::groups::Group;
 use crate::members::Membership;
 use crate::permissions::{Resource, ResourceName, Visibility};
 use crate::service_apps::{ServiceApp, ServiceKey};
-use crate::users::User;
 
 /// The fact of a membership: the one role.
 pub(crate) fn membership(row: &Membership) -> Fact {
@@ -58,13 +57,9 @@ pub(crate) fn service_app(app: &ServiceApp, keys: &[ServiceKey]) -> Vec<Fact> {
         .collect()
 }
 
-/// The facts of an account: that it is deactivated, if it is.
-pub(crate) fn user(user: &User) -> Vec<Fact> {
-    if user.is_active {
-        Vec::new()
-    } else {
-        vec![Fact::DisabledUser(user.id)]
-    }
+/// The fact of an account that is deactivated.
+pub(crate) fn disabled(user: UserId) -> Fact {
+    Fact::DisabledUser(user)
 }
 
 /// What has to be recorded when a row, or several, meant `before` and mean `after` now.

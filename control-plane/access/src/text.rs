@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
+use sentinel_core::{EmailKey, InvalidEmail};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -26,8 +27,10 @@ pub enum InvalidText {
         /// The most that is taken.
         max: usize,
     },
-    /// Nothing is left once markup and surrounding white space are gone.
-    #[error("{kind} that is empty without its markup: at least one visible character is expected")]
+    /// Nothing that can be seen is left once markup and surrounding white space are gone.
+    #[error(
+        "{kind} that is empty without its markup and invisible characters: at least one visible character is expected"
+    )]
     Empty {
         /// What the text should have been.
         kind: &'static str,
@@ -39,8 +42,8 @@ pub enum InvalidText {
         kind: &'static str,
     },
     /// Not `local@domain`.
-    #[error("`{0}` is not an e-mail address: `name@example.com` is expected")]
-    Email(String),
+    #[error(transparent)]
+    Email(#[from] InvalidEmail),
 }
 
 macro_rules! texts {
@@ -85,32 +88,78 @@ macro_rules! texts {
 texts! {
     /// The name of a person, workspace, group or app: 1 to 255 characters, without markup or control characters.
     Name = |text| {
-        let name = without_markup(bounded("a name", text, 1, 255)?);
-        if name.is_empty() {
+        let name = clean(bounded("a name", text, 1, 255)?);
+        if !name.chars().any(is_visible) {
             return Err(InvalidText::Empty { kind: "a name" });
         }
-        if name.chars().any(char::is_control) {
+        if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
             return Err(InvalidText::Control { kind: "a name" });
         }
         Ok(name)
     };
     /// A longer text about something: at most 10,000 characters, without markup. Line breaks and tabs may be in it.
     Description = |text| {
-        let description = without_markup(bounded("a description", text, 0, 10_000)?);
+        let description = clean(bounded("a description", text, 0, 10_000)?);
         if description.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             return Err(InvalidText::Control { kind: "a description" });
         }
         Ok(description)
     };
-    /// An e-mail address as identity providers hand it out. Kept as it is written; two that differ only in case are one.
-    Email = |text| {
-        let address = text.trim();
-        let plain = address.len() <= 320 && !address.chars().any(|c| c.is_control() || c.is_whitespace());
-        match address.rsplit_once('@') {
-            Some((local, domain)) if plain && !local.is_empty() && !domain.is_empty() => Ok(address.to_owned()),
-            _ => Err(InvalidText::Email(address.chars().take(64).collect())),
-        }
-    };
+}
+
+/// An e-mail address as identity providers hand it out. Kept as it is written; two with one [`EmailKey`] are one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email {
+    text: String,
+    key: EmailKey,
+}
+
+impl Email {
+    /// The address as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What decides whether it is the same as another.
+    pub fn key(&self) -> &EmailKey {
+        &self.key
+    }
+}
+
+impl FromStr for Email {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        let text = text.trim_matches(' ');
+        Ok(Self {
+            text: text.to_owned(),
+            key: EmailKey::of(text)?,
+        })
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = InvalidText;
+
+    fn try_from(text: String) -> Result<Self, InvalidText> {
+        text.parse()
+    }
+}
+
+impl Name {
+    /// The name that somebody else gives a person: what no name has is taken out, and what is too long is cut off.
+    /// `None` if nothing visible is left.
+    pub fn lenient(text: &str) -> Option<Self> {
+        let plain: String = text
+            .chars()
+            .map(|c| if c.is_whitespace() { ' ' } else { c })
+            .filter(|c| !c.is_control())
+            .take(10_000)
+            .collect();
+        let short: String = clean(&plain).chars().take(255).collect();
+        short.parse().ok()
+    }
 }
 
 /// The address of a picture: `None` for whatever is not a plain http(s) URL, because a picture is never worth refusing
@@ -137,6 +186,32 @@ fn bounded<'a>(kind: &'static str, text: &'a str, min: usize, max: usize) -> Res
             max,
         })
     }
+}
+
+/// Without markup, without characters that turn the direction of what stands beside them, and trimmed.
+fn clean(text: &str) -> String {
+    let text = without_markup(text);
+    if text.contains(is_bidi_control) {
+        text.replace(is_bidi_control, "").trim().to_owned()
+    } else {
+        text
+    }
+}
+
+/// The explicit directional formatting characters (Unicode UAX #9 §2).
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether anything is seen of the character when it stands alone: no white space, no default ignorable code point
+/// (Unicode `DerivedCoreProperties`) and no blank letter.
+fn is_visible(c: char) -> bool {
+    let ignorable = matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}');
+    !(c.is_whitespace() || c.is_control() || ignorable)
 }
 
 fn without_markup(text: &str) -> String {
@@ -204,6 +279,48 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_can_see_is_no_name() {
+        for unseen in [
+            "\u{200B}",
+            "\u{200D}\u{FE0F}",
+            "\u{2800}",
+            "\u{3164}",
+            "\u{202E}",
+            " \u{E0061} ",
+            "\u{FEFF}<b></b>",
+        ] {
+            assert_eq!(
+                unseen.parse::<Name>(),
+                Err(InvalidText::Empty { kind: "a name" }),
+                "{unseen:?}"
+            );
+        }
+        let family = "\u{1F468}\u{200D}\u{1F469}";
+        assert_eq!(family.parse::<Name>().expect("an emoji of two").as_str(), family);
+    }
+
+    #[test]
+    fn nothing_turns_the_text_around() {
+        let name: Name = "\u{202E}nimda\u{202C} \u{2067}x\u{2069}\u{200F}"
+            .parse()
+            .expect("name");
+        assert_eq!(name.as_str(), "nimda x");
+        assert!("a\u{2028}b".parse::<Name>().is_err());
+        assert_eq!("a\u{202E}b".parse::<Description>().expect("text").as_str(), "ab");
+    }
+
+    #[test]
+    fn a_name_from_a_provider_is_made_to_fit() {
+        let lenient = |text: &str| Name::lenient(text).map(|name| name.as_str().to_owned());
+        assert_eq!(lenient("An\0n\n \u{202E}<b>Lee</b>").as_deref(), Some("Ann  Lee"));
+        assert_eq!(
+            lenient(&"ë".repeat(9_000)).map(|name| name.chars().count()),
+            Some(255)
+        );
+        assert_eq!(lenient("\u{200B}\0"), None);
+    }
+
+    #[test]
     fn addresses_have_two_sides() {
         assert_eq!(
             "bob@example.com".parse::<Email>().expect("address").as_str(),
@@ -216,6 +333,8 @@ mod tests {
             "bob@",
             "b ob@example.com",
             "bob\0@example.com",
+            "<bob@example.com>",
+            "bo\u{212A}@example.com",
         ] {
             assert!(bad.parse::<Email>().is_err(), "{bad:?}");
         }

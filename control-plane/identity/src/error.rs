@@ -17,6 +17,9 @@ pub enum IdentityError {
     /// The signing keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A token would be longer than verifiers accept.
+    #[error("the token would have {0} bytes, more than the {max} that verifiers accept: shorten the user's name or the issuer", max = sentinel_token::verify::MAX_TOKEN_BYTES)]
+    TokenTooLong(usize),
     /// A value of ours could not be written as JSON.
     #[error("a value of the short-lived store cannot be written or read")]
     ShortLivedValue(#[from] serde_json::Error),

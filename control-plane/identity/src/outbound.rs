@@ -1,11 +1,11 @@
-//! The one client that calls out: to the identity providers that are configured, and to nowhere else that one of their
+//! What calls out: to the identity providers that are configured, and to nowhere else that one of their
 //! documents may name.
 //!
 //! No redirect is followed, an answer is read up to a size and a time, and addresses that are not public are only called
 //! when the configured issuer itself is at that host: a provider's document cannot make the control plane talk to its
 //! own network (server-side request forgery). No proxy of the environment is used.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -26,7 +26,9 @@ const WHOLE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The address has a scheme or host that is not called.
-    #[error("`{0}` is not called: `https` and a public address are expected, unless the configured issuer is at that host")]
+    #[error(
+        "`{0}` is not called: `https` and a public address are expected, unless the configured issuer is at that host"
+    )]
     Refused(String),
     /// The answer is longer than is read.
     #[error("the answer is longer than {MAX_BODY} bytes")]
@@ -39,33 +41,64 @@ pub enum OutboundError {
     Http(#[from] openidconnect::http::Error),
 }
 
-/// The outgoing client. Cheap to clone.
+/// The outgoing clients, one for each issuer: what one provider may be called at, another's document may not name.
+/// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outbound {
+    of: Arc<HashMap<Url, IssuerClient>>,
+    public: IssuerClient,
+}
+
+/// The client for one issuer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct IssuerClient {
     client: Client,
     trusted: Arc<Trusted>,
 }
 
-/// The hosts that configured issuers are at. They may have private addresses, and plain `http` if the issuer has.
+/// The host that the configured issuer is at. It may have a private address, and plain `http` if the issuer has.
 #[derive(Debug, Default)]
 struct Trusted {
-    hosts: HashSet<String>,
-    plain: HashSet<String>,
+    host: Option<String>,
+    plain: bool,
 }
 
 impl Outbound {
-    /// A client that may call the hosts of these issuers wherever they are, and public addresses.
+    /// Clients that may each call the host of their issuer wherever it is, and public addresses.
     pub fn new<'a>(issuers: impl IntoIterator<Item = &'a Url>) -> Result<Self, OutboundError> {
-        let mut trusted = Trusted::default();
-        for issuer in issuers {
-            let Some(host) = issuer.host_str() else { continue };
-            trusted.hosts.insert(host.to_owned());
-            if issuer.scheme() == "http" {
-                trusted.plain.insert(host.to_owned());
-            }
-        }
+        let of = issuers
+            .into_iter()
+            .map(|issuer| {
+                let trusted = Trusted {
+                    host: issuer.host_str().map(str::to_owned),
+                    plain: issuer.scheme() == "http",
+                };
+                Ok((issuer.clone(), IssuerClient::new(trusted)?))
+            })
+            .collect::<Result<_, OutboundError>>()?;
+        Ok(Self {
+            of: Arc::new(of),
+            public: IssuerClient::new(Trusted::default())?,
+        })
+    }
+
+    /// The client for an issuer; for one that was not named in the beginning, one that calls public addresses only.
+    pub(crate) fn client(&self, issuer: &str) -> IssuerClient {
+        Url::parse(issuer)
+            .ok()
+            .and_then(|issuer| self.of.get(&issuer))
+            .unwrap_or(&self.public)
+            .clone()
+    }
+}
+
+impl IssuerClient {
+    fn new(trusted: Trusted) -> Result<Self, OutboundError> {
         let trusted = Arc::new(trusted);
-        #[expect(clippy::disallowed_methods, reason = "the one place that makes an outgoing client")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that makes an outgoing client"
+        )]
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
@@ -100,7 +133,7 @@ impl Outbound {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Outbound {
+impl<'c> AsyncHttpClient<'c> for IssuerClient {
     type Error = OutboundError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundError>> + Send + 'c>>;
 
@@ -110,13 +143,17 @@ impl<'c> AsyncHttpClient<'c> for Outbound {
 }
 
 impl Trusted {
+    fn is_at(&self, host: &str) -> bool {
+        self.host.as_deref() == Some(host)
+    }
+
     /// Whether the address may be called, as far as it shows; names are judged when they are resolved.
     fn may_call(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
-        let scheme = url.scheme() == "https" || (url.scheme() == "http" && self.plain.contains(host));
+        let scheme = url.scheme() == "https" || (url.scheme() == "http" && self.plain && self.is_at(host));
         let address = match url.host() {
-            Some(Host::Ipv4(ip)) => is_public(ip.into()) || self.hosts.contains(host),
-            Some(Host::Ipv6(ip)) => is_public(ip.into()) || self.hosts.contains(host),
+            Some(Host::Ipv4(ip)) => is_public(ip.into()) || self.is_at(host),
+            Some(Host::Ipv6(ip)) => is_public(ip.into()) || self.is_at(host),
             Some(Host::Domain(_)) => true,
             None => false,
         };
@@ -129,10 +166,12 @@ struct PublicOnly(Arc<Trusted>);
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let trusted = self.0.hosts.contains(name.as_str());
+        let trusted = self.0.is_at(name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| trusted || is_public(address.ip())).collect();
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| trusted || is_public(address.ip()))
+                .collect();
             if allowed.is_empty() {
                 return Err(format!("`{}` has no public address", name.as_str()).into());
             }
@@ -182,7 +221,10 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         return embedded(s1, s2);
     }
     // Only 2000::/3 is unicast on the internet; without 2001::/23 (Teredo and others) and documentation.
-    (s0 & 0xe000) == 0x2000 && !(s0 == 0x2001 && s1 < 0x0200) && !(s0 == 0x2001 && s1 == 0x0db8) && s0 != 0x3fff
+    (s0 & 0xe000) == 0x2000
+        && !(s0 == 0x2001 && s1 < 0x0200)
+        && !(s0 == 0x2001 && s1 == 0x0db8)
+        && s0 != 0x3fff
 }
 
 #[cfg(test)]
@@ -192,19 +234,47 @@ mod tests {
     fn may_call(issuer: &str, url: &str) -> bool {
         let issuer = Url::parse(issuer).expect("issuer");
         let outbound = Outbound::new([&issuer]).expect("client");
-        outbound.trusted.may_call(&Url::parse(url).expect("url"))
+        outbound
+            .client(issuer.as_str())
+            .trusted
+            .may_call(&Url::parse(url).expect("url"))
     }
 
     #[test]
     fn special_addresses_are_not_public() {
         for ip in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "255.255.255.255", "224.0.0.1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1",
-            "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1", "2001::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "198.18.0.1",
+            "192.0.2.1",
+            "240.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001:db8::1",
+            "2001::1",
         ] {
             assert!(!is_public(ip.parse().expect(ip)), "{ip}");
         }
-        for ip in ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"] {
+        for ip in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "2606:4700:4700::1111",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ] {
             assert!(is_public(ip.parse().expect(ip)), "{ip}");
         }
     }
@@ -224,6 +294,23 @@ mod tests {
         ] {
             assert!(!may_call(issuer, url), "{url}");
         }
+    }
+
+    #[test]
+    fn one_provider_cannot_point_at_the_private_host_of_another() {
+        let urls =
+            ["https://idp.example.com", "http://10.0.0.5:8080"].map(|url| Url::parse(url).expect("url"));
+        let outbound = Outbound::new(&urls).expect("clients");
+        let [public, private] = &urls;
+        let keys = Url::parse("http://10.0.0.5:8080/jwks").expect("url");
+        assert!(outbound.client(private.as_str()).trusted.may_call(&keys));
+        assert!(!outbound.client(public.as_str()).trusted.may_call(&keys));
+        assert!(
+            !outbound
+                .client("https://elsewhere.example")
+                .trusted
+                .may_call(&keys)
+        );
     }
 
     #[test]

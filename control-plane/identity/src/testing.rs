@@ -52,7 +52,13 @@ impl Services {
         let keys = keys(&store);
         keys.import(&pem().to_owned().into()).await.expect("key");
         keys.ensure().await.expect("keys");
-        let tokens = Tokens::new(keys.clone(), ISSUER, LIFETIMES, Arc::clone(&clock), Arc::clone(&random));
+        let tokens = Tokens::new(
+            keys.clone(),
+            ISSUER,
+            LIFETIMES,
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
         let sessions = Sessions::new(
             store.db.clone(),
             access.clone(),
@@ -85,7 +91,12 @@ impl Services {
             slug: name.parse().expect("slug"),
             description: None,
         };
-        let workspace = self.access.workspaces.create(&mut tx, Some(user), user, new).await.expect("workspace");
+        let workspace = self
+            .access
+            .workspaces
+            .create(&mut tx, Some(user), user, new)
+            .await
+            .expect("workspace");
         tx.commit().await.expect("commit");
         (user, workspace.id)
     }
@@ -101,6 +112,11 @@ impl Services {
             context: Context::default(),
         }
     }
+}
+
+/// The key that signs tokens in tests.
+pub(crate) fn token_key() -> crate::keys::TokenKey {
+    crate::keys::TokenKey::from_pem(&pem().to_owned().into()).expect("key")
 }
 
 /// One RSA key for all tests of the process: making one takes a while.

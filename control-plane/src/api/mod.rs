@@ -39,7 +39,11 @@ pub fn router(app: &App) -> Router<App> {
     routes
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Method Not Allowed",
+            )
         })
         .layer(body_limit::streamed(app))
         .layer(from_fn_with_state(app.clone(), body_limit::announced))

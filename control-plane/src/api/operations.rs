@@ -30,13 +30,14 @@ struct Check {
 /// The router of the admin listener.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/health", get(|| async { "ok" }))
-        .route("/ready", get(ready))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(app)
 }
 
-/// 200 while everything works. The short-lived store counts as needed: without it nobody can log in.
+/// 200 while this control plane can answer. The short-lived store is told but does not count: without it nobody can log in,
+/// and taking every control plane out of the balancer for that would stop all the rest as well.
 async fn ready(State(app): State<App>) -> Response {
     let database = Check::of(app.database().ping().await);
     let short_lived = Check::of(app.short_lived.ping().await);
@@ -46,11 +47,18 @@ async fn ready(State(app): State<App>) -> Response {
         detail: Some(format!(
             "revision {}, {}",
             app.replica().load().revision(),
-            age.map_or_else(|| "never in touch".to_owned(), |age| format!("in touch {} ms ago", age.as_millis()))
+            age.map_or_else(
+                || "never in touch".to_owned(),
+                |age| format!("in touch {} ms ago", age.as_millis())
+            )
         )),
     };
-    let ready = database.ok && replica.ok && short_lived.ok;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let ready = database.ok && replica.ok;
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = Readiness {
         ready,
         database,

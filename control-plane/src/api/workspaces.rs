@@ -141,6 +141,8 @@ async fn delete(
         .members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Owner)
         .await?;
+    access.workspaces.lock(&mut tx, workspace).await?;
+    app.sessions.end_of_workspace(&mut tx, workspace).await?;
     access.workspaces.delete(&mut tx, &by).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))

@@ -22,7 +22,11 @@ pub(crate) fn run(command: Command, environment: &Environment) -> anyhow::Result
     match command {
         Command::Check(file) => {
             let config = file.load(environment)?;
-            writeln!(out, "the configuration is good; the issuer is {}", config.public_url())?;
+            writeln!(
+                out,
+                "the configuration is good; the issuer is {}",
+                config.public_url()
+            )?;
         }
         Command::Schema => {
             let schema = sentinel_config::control_plane::schema();

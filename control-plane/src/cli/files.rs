@@ -14,7 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 /// A file that is there already is left as it is.
 pub(crate) fn write_secret(path: &Path, secret: &SecretString) -> anyhow::Result<()> {
     create(path, secret.expose_secret()).with_context(|| {
-        format!("`{}` cannot be written: give a file that does not exist, in a directory that does", path.display())
+        format!(
+            "`{}` cannot be written: give a file that does not exist, in a directory that does",
+            path.display()
+        )
     })
 }
 
@@ -39,12 +42,17 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> SecretString) -> 
             _ => {}
         }
     }
-    let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
     Ok(text.trim().to_owned().into())
 }
 
 fn create(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
         file.write_all(b"\n")?;
@@ -63,7 +71,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("edge.key");
         write_secret(&path, &"one".to_owned().into()).expect("written");
-        assert_eq!(std::fs::metadata(&path).expect("file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).expect("file").permissions().mode() & 0o777,
+            0o600
+        );
         let error = write_secret(&path, &"two".to_owned().into()).expect_err("is there");
         assert!(error.to_string().contains("edge.key"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).expect("file"), "one\n");
@@ -77,7 +88,9 @@ mod tests {
         let second = read_or_make(&path, || "second".to_owned().into()).expect("read");
         assert_eq!(first.expose_secret(), "first");
         assert_eq!(second.expose_secret(), "first");
-        let left: Vec<_> = std::fs::read_dir(path.parent().expect("parent")).expect("list").collect();
+        let left: Vec<_> = std::fs::read_dir(path.parent().expect("parent"))
+            .expect("list")
+            .collect();
         assert_eq!(left.len(), 1);
     }
 }

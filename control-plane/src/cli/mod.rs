@@ -87,6 +87,7 @@ mod tests {
             "x admin edge create --name e1 --out edge.key",
             "x admin edge list",
             "x admin edge revoke --name e1",
+            "x admin begin-epoch -c a.yaml",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);
         }

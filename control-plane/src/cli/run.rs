@@ -36,7 +36,11 @@ pub(crate) struct Opened {
 pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     start_log(&config.log);
     let opened = open(config).await?;
-    opened.database.migrate().await.context("the database cannot be brought to the newest schema")?;
+    opened
+        .database
+        .migrate()
+        .await
+        .context("the database cannot be brought to the newest schema")?;
     let listeners = Listeners::bind(config.listen.http, config.listen.admin).await?;
     let (http, admin) = (listeners.http.local_addr()?, listeners.admin.local_addr()?);
     let control_plane = ControlPlane::assemble(setup(config, opened)?).await?;
@@ -51,7 +55,11 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<()> {
     start_log(&config.log);
     let opened = open(config).await?;
-    opened.database.migrate().await.context("the database cannot be brought to the newest schema")?;
+    opened
+        .database
+        .migrate()
+        .await
+        .context("the database cannot be brought to the newest schema")?;
     tracing::info!("the database has the newest schema");
     Ok(())
 }
@@ -92,7 +100,9 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
     let public_url: Url = issuer.parse().context("`public_url` is not a URL")?;
     let admin_url = match config.login.admin_url() {
         Some(url) => url.as_url().clone(),
-        None => format!("{issuer}/admin").parse().context("`public_url` is not a URL")?,
+        None => format!("{issuer}/admin")
+            .parse()
+            .context("`public_url` is not a URL")?,
     };
     Ok(Setup {
         short_lived: short_lived(config)?,
@@ -111,7 +121,12 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
                 link_by_verified_email: provider.link_by_verified_email,
             })
             .collect(),
-        admin_emails: config.login.admin_emails.iter().map(|email| email.as_str().to_owned()).collect(),
+        admin_emails: config
+            .login
+            .admin_emails
+            .iter()
+            .map(|email| email.as_str().to_owned())
+            .collect(),
         issuer,
         settings: Settings {
             public_url,
@@ -142,7 +157,8 @@ fn lifetimes(config: &Config) -> Lifetimes {
 fn short_lived(config: &Config) -> anyhow::Result<Arc<dyn ShortLived>> {
     Ok(match &config.short_lived.redis_url {
         Some(url) => {
-            let redis = Redis::new(&RedisConfig::new(url.expose_secret())).context("`short_lived.redis_url` cannot be used")?;
+            let redis = Redis::new(&RedisConfig::new(url.expose_secret()))
+                .context("`short_lived.redis_url` cannot be used")?;
             Arc::new(redis)
         }
         None => Arc::new(Memory::default()),
@@ -194,7 +210,9 @@ fn start_log(log: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr);
     // An error means that there is a log already, in a test.
     let _ = match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

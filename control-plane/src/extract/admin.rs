@@ -7,7 +7,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use sentinel_core::Timestamp;
 use sentinel_core::id::{SessionId, UserId};
 use sentinel_identity::AdminRefusal;
@@ -41,7 +41,12 @@ impl FromRequestParts<App> for Admin {
             .ok_or_else(|| ApiError::unauthorized("Not authenticated").with_code("credential_missing"))?;
         let admin = app.sessions.admin(token).await.map_err(refused)?;
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if !safe && parts.headers.get("x-requested-with").is_none_or(|value| value.is_empty()) {
+        if !safe
+            && parts
+                .headers
+                .get("x-requested-with")
+                .is_none_or(HeaderValue::is_empty)
+        {
             return Err(ApiError::forbidden("Missing X-Requested-With header").with_code("csrf"));
         }
         Ok(Self {
@@ -54,12 +59,15 @@ impl FromRequestParts<App> for Admin {
     }
 }
 
-fn refused(refusal: AdminRefusal) -> ApiError {
+/// What an administrator is told who is none any more.
+pub(crate) fn refused(refusal: AdminRefusal) -> ApiError {
     match refusal {
         AdminRefusal::Token => ApiError::unauthorized("Invalid or expired token").with_code("token_invalid"),
         AdminRefusal::NotAdmin => ApiError::forbidden("Not an admin"),
         AdminRefusal::Revoked => ApiError::unauthorized("Token has been revoked").with_code("token_revoked"),
-        AdminRefusal::Deactivated => ApiError::unauthorized("User account is deactivated").with_code("token_revoked"),
+        AdminRefusal::Deactivated => {
+            ApiError::unauthorized("User account is deactivated").with_code("token_revoked")
+        }
         AdminRefusal::PrivilegesRevoked => {
             ApiError::unauthorized("Admin privileges revoked").with_code("token_revoked")
         }
@@ -85,14 +93,15 @@ pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
     fn a_cookie_is_found_by_its_whole_name_and_never_twice() {
         let of = |text: &'static str| HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(text))]);
-        assert_eq!(cookie(&of("a=1; admin_token=xyz; b=2"), ADMIN_COOKIE), Some("xyz"));
+        assert_eq!(
+            cookie(&of("a=1; admin_token=xyz; b=2"), ADMIN_COOKIE),
+            Some("xyz")
+        );
         assert_eq!(cookie(&of("my_admin_token=xyz"), ADMIN_COOKIE), None);
         assert_eq!(cookie(&of("admin_token=a; admin_token=b"), ADMIN_COOKIE), None);
         assert_eq!(cookie(&HeaderMap::new(), ADMIN_COOKIE), None);

@@ -1,5 +1,7 @@
 //! `Json`, `Path` and `Query` that refuse with a 422 problem document, and never with axum's plain texts.
 
+use std::error::Error;
+
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{ApiError, FieldError};
+use crate::serve::Stalled;
 
 /// A JSON body, in and out. Unknown fields are ignored unless `T` says otherwise, as the API's contract has it.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "a JSON body with `Content-Type: application/json` is expected",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(too_large_or_broken)?;
+        let Whole(bytes) = Whole::from_request(request, state).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         T::deserialize(&mut json)
             .and_then(|value| json.end().map(|()| Self(value)))
@@ -45,6 +48,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+/// A body as it came, up to the limit.
+#[derive(Debug, Clone)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(not_read)
     }
 }
 
@@ -84,14 +102,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 /// 413 of the whole API.
 pub fn too_large() -> ApiError {
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request body too large")
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        "Request body too large",
+    )
 }
 
-fn too_large_or_broken(rejection: BytesRejection) -> ApiError {
+fn not_read(rejection: BytesRejection) -> ApiError {
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => too_large(),
+        other if causes(&other).any(<dyn Error>::is::<Stalled>) => ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_timeout",
+            "The request body did not arrive in time",
+        ),
         other => ApiError::bad_request("The request body could not be read").caused_by(other),
     }
+}
+
+/// An error, what led to it, and so on.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]
@@ -111,7 +143,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_whole_json_with_its_media_type_is_read() {
-        assert_eq!(body(Some("application/json; charset=utf-8"), "[1,2]").await.expect("json"), [1, 2]);
+        assert_eq!(
+            body(Some("application/json; charset=utf-8"), "[1,2]")
+                .await
+                .expect("json"),
+            [1, 2]
+        );
         for (content_type, text) in [
             (None, "[1]"),
             (Some("text/plain"), "[1]"),

@@ -62,11 +62,17 @@ impl FromRequestParts<App> for ServiceKey {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let Some(value) = single(&parts.headers, &SERVICE_KEY_HEADER)? else {
             return Err(
-                ApiError::unauthorized("Missing service API key or unregistered origin").with_code("credential_missing"),
+                ApiError::unauthorized("Missing service API key or unregistered origin")
+                    .with_code("credential_missing"),
             );
         };
-        let invalid = || ApiError::unauthorized("Invalid or missing service API key").with_code("service_key_invalid");
-        let key: PlainServiceKey = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(invalid)?;
+        let invalid =
+            || ApiError::unauthorized("Invalid or missing service API key").with_code("service_key_invalid");
+        let key: PlainServiceKey = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(invalid)?;
         let digest = *key.digest().as_bytes();
         let state = app.state(revision_asked(&parts.headers)?).await?;
         let now = app.now();
@@ -113,7 +119,9 @@ mod tests {
             name: "docs".parse().expect("name"),
         });
         assert!(key.authorize(&"docs".parse().expect("name")).is_ok());
-        let error = key.authorize(&"wiki".parse().expect("name")).expect_err("another service");
+        let error = key
+            .authorize(&"wiki".parse().expect("name"))
+            .expect_err("another service");
         assert_eq!(error.status().as_u16(), 403);
         assert_eq!(error.detail(), "Service key is not authorized for service 'wiki'");
     }

@@ -15,6 +15,7 @@ use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::principal::{Credential, Service, User};
 use sentinel_core::{Denial, Revision, Timestamp, WorkspaceRole};
 use sentinel_feed::ReplicaState;
+use sentinel_token::TokenError;
 
 use crate::app::App;
 use crate::commit::REVISION_HEADER;
@@ -68,7 +69,9 @@ impl UserToken {
     /// The user's live role in the token's workspace; `None` if he is no member any more.
     pub fn live_role(&self) -> Result<Option<WorkspaceRole>, ApiError> {
         for role in WorkspaceRole::ALL.into_iter().rev() {
-            if has_role(self.state.graph(), self.user.workspace, self.user.id, role).map_err(ApiError::internal)? {
+            if has_role(self.state.graph(), self.user.workspace, self.user.id, role)
+                .map_err(ApiError::internal)?
+            {
                 return Ok(Some(role));
             }
         }
@@ -137,7 +140,9 @@ impl FromRequestParts<App> for FlexibleUser {
         let user = UserToken::from_request_parts(parts, app).await?;
         let service = match ServiceKey::from_request_parts(parts, app).await {
             Ok(key) => Some(key.into_service()),
-            Err(error) if error.status().is_server_error() && parts.headers.contains_key(SERVICE_KEY_HEADER) => {
+            Err(error)
+                if error.status().is_server_error() && parts.headers.contains_key(SERVICE_KEY_HEADER) =>
+            {
                 return Err(error);
             }
             Err(_) => None,
@@ -150,7 +155,10 @@ impl FromRequestParts<App> for FlexibleUser {
 ///
 /// # Errors
 /// 400 when there are several: which of them would count must never be a matter of taste.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, ApiError> {
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, ApiError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Denial::CredentialDuplicated.into()),
@@ -159,7 +167,12 @@ pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Op
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let missing = || challenge(ApiError::unauthorized("Missing Bearer token").with_code("credential_missing"), "");
+    let missing = || {
+        challenge(
+            ApiError::unauthorized("Missing Bearer token").with_code("credential_missing"),
+            "",
+        )
+    };
     let value = single(headers, &AUTHORIZATION)?
         .and_then(|value| value.to_str().ok())
         .ok_or_else(missing)?;
@@ -191,25 +204,35 @@ pub(crate) fn revision_asked(headers: &HeaderMap) -> Result<Option<Revision>, Ap
 async fn verify(app: &App, token: &str, asked: Option<Revision>) -> Result<UserToken, ApiError> {
     let now = app.now();
     app.require_fresh()?;
-    let invalid = |denial: Denial| invalid_token("Invalid or expired token", denial.code());
+    let invalid = |error: TokenError| {
+        let detail = match error {
+            TokenError::WrongKind => "Invalid token type",
+            TokenError::MissingClaim("sub" | "wid" | "wrole") => "Token missing required claims",
+            _ => "Invalid or expired token",
+        };
+        invalid_token(detail, error.denial().code())
+    };
     let state = app.replica().load_full();
     let user = match app.tokens.verify_access(token, state.keys(), now) {
         Ok(user) => user,
         // A key that this replica has not heard of yet may have been made a moment ago by another control plane.
-        Err(first) => {
+        Err(TokenError::UnknownKey) => {
             let head = app.database().head().await?;
             if head <= state.revision() {
-                return Err(invalid(first.denial()));
+                return Err(invalid(TokenError::UnknownKey));
             }
             let state = app.state(Some(head)).await?;
             app.tokens
                 .verify_access(token, state.keys(), now)
-                .map_err(|error| invalid(error.denial()))?
+                .map_err(invalid)?
         }
+        Err(error) => return Err(invalid(error)),
     };
     let state = app.state(user.minted_at.max(asked)).await?;
     let revoked = match user.credential {
-        Credential::AccessToken { token, session, .. } => state.is_session_revoked(session) || state.is_token_revoked(token),
+        Credential::AccessToken { token, session, .. } => {
+            state.is_session_revoked(session) || state.is_token_revoked(token)
+        }
         Credential::ServiceKey { .. } => true,
     };
     if revoked {
@@ -222,7 +245,10 @@ async fn verify(app: &App, token: &str, asked: Option<Revision>) -> Result<UserT
 }
 
 fn invalid_token(detail: &'static str, code: &'static str) -> ApiError {
-    challenge(ApiError::unauthorized(detail).with_code(code), r#", error="invalid_token""#)
+    challenge(
+        ApiError::unauthorized(detail).with_code(code),
+        r#", error="invalid_token""#,
+    )
 }
 
 /// RFC 6750 §3.
@@ -265,7 +291,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = HeaderValue::try_from(format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))).expect("value");
         headers.insert(AUTHORIZATION, value);
-        assert_eq!(bearer(&headers).expect_err("too long").detail(), "Token too large");
+        assert_eq!(
+            bearer(&headers).expect_err("too long").detail(),
+            "Token too large"
+        );
     }
 
     #[test]
@@ -273,8 +302,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(revision_asked(&headers).expect("none"), None);
         headers.insert(REVISION_HEADER, HeaderValue::from_static("7.3"));
-        assert_eq!(revision_asked(&headers).expect("revision"), Some(Revision { epoch: 7, number: 3 }));
+        assert_eq!(
+            revision_asked(&headers).expect("revision"),
+            Some(Revision { epoch: 7, number: 3 })
+        );
         headers.insert(REVISION_HEADER, HeaderValue::from_static("latest"));
-        assert_eq!(revision_asked(&headers).expect_err("not one").status().as_u16(), 400);
+        assert_eq!(
+            revision_asked(&headers).expect_err("not one").status().as_u16(),
+            400
+        );
     }
 }

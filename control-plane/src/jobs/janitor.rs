@@ -28,7 +28,10 @@ pub async fn run(app: App, keep: Keep, mut stopping: watch::Receiver<bool>) {
             _ = stopping.changed() => return,
         }
         if let Err(error) = once(&app, keep).await {
-            tracing::warn!(error = format!("{error:#}"), "what is over could not be removed; it is tried again");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "what is over could not be removed; it is tried again"
+            );
         }
     }
 }

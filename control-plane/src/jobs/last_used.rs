@@ -41,7 +41,10 @@ pub async fn run(app: App, mut stopping: watch::Receiver<bool>) {
             _ = stopping.changed() => last = true,
         }
         if let Err(error) = once(&app).await {
-            tracing::warn!(error = format!("{error:#}"), "the last use of service keys could not be written down");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the last use of service keys could not be written down"
+            );
         }
     }
 }

@@ -24,7 +24,9 @@ pub async fn announced(State(app): State<App>, request: Request, next: Next) -> 
             .and_then(|text| text.parse::<u64>().ok());
         match length {
             None => return ApiError::bad_request("Invalid Content-Length header").into_response(),
-            Some(length) if length > u64::try_from(app.settings.max_body).unwrap_or(u64::MAX) => return too_large().into_response(),
+            Some(length) if length > u64::try_from(app.settings.max_body).unwrap_or(u64::MAX) => {
+                return too_large().into_response();
+            }
             Some(_) => {}
         }
     }

@@ -1,5 +1,7 @@
-//! Cross-origin requests (Fetch standard, "CORS protocol"): browsers may call from the origins of active client apps'
-//! redirect URIs, and from no other. The list comes from the database and is kept for a moment.
+//! Cross-origin requests (Fetch standard, "CORS protocol"). The admin panel's endpoints may be called from the panel's own
+//! origin and from no other; the permission endpoints from none, since they are for services; everything else from the
+//! origins of active client apps' redirect URIs and those of active service apps. That list comes from the database and is
+//! kept for a moment.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,10 +25,13 @@ use crate::problem::ApiError;
 /// How long the list is kept.
 const KEPT: Duration = Duration::from_secs(5);
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
-const HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Type, Authorization, X-Requested-With, X-Authz-Token, X-Request-ID, X-Sentinel-Revision",
-);
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
+const HEADERS: &str =
+    "Content-Type, Authorization, X-Requested-With, X-Authz-Token, X-Request-ID, X-Sentinel-Revision";
+/// What a page may send without being allowed to (Fetch standard, "CORS-safelisted request-header").
+const SAFELISTED: [&str; 3] = ["Accept", "Accept-Language", "Content-Language"];
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that browsers may call from.
@@ -43,7 +48,12 @@ impl AllowedOrigins {
         }
         let mut tx = app.database().read().await?;
         let uris = app.access().client_apps.active_redirect_uris(&mut tx).await?;
-        let origins: HashSet<String> = uris.iter().filter_map(|uri| origin_of(uri)).collect();
+        let services = app.access().service_apps.active_origins(&mut tx).await?;
+        let origins: HashSet<String> = uris
+            .iter()
+            .chain(&services)
+            .filter_map(|uri| origin_of(uri))
+            .collect();
         let origins = Arc::new(origins);
         *kept = Some((Instant::now(), Arc::clone(&origins)));
         Ok(origins)
@@ -61,26 +71,62 @@ fn origin_of(uri: &str) -> Option<String> {
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
+/// Who may call a path from a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    AdminPanel,
+    Nobody,
+    Apps,
+}
+
+impl Callers {
+    fn of(path: &str) -> Self {
+        let is_under = |base: &str| {
+            path.strip_prefix(base)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if is_under("/admin") || is_under("/auth/admin") {
+            Self::AdminPanel
+        } else if is_under("/permissions") {
+            Self::Nobody
+        } else {
+            Self::Apps
+        }
+    }
+}
+
+async fn allows(app: &App, path: &str, origin: &str) -> Result<bool, ApiError> {
+    Ok(match Callers::of(path) {
+        Callers::AdminPanel => app.settings.admin_url.origin().ascii_serialization() == origin,
+        Callers::Nobody => false,
+        Callers::Apps => app.origins.current(app).await?.contains(origin),
+    })
+}
+
 /// Answers preflight requests and marks the answers that a page may read.
 pub async fn cors(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
         return next.run(request).await;
     };
     let allowed = match origin.to_str() {
-        Ok(text) => match app.origins.current(&app).await {
-            Ok(origins) => origins.contains(text),
+        Ok(text) => match allows(&app, request.uri().path(), text).await {
+            Ok(allowed) => allowed,
             Err(error) => return error.into_response(),
         },
         Err(_) => false,
     };
     let preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if preflight {
-        return answer_preflight(allowed.then_some(origin));
+        return answer_preflight(allowed.then_some(origin), request.headers());
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    // Of no use without an allowed origin, and a part of the contract.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     if allowed {
         mark(headers, origin);
         let exposed = format!("{REQUEST_ID_HEADER}, {REVISION_HEADER}, retry-after");
@@ -96,24 +142,61 @@ pub async fn cors(State(app): State<App>, request: Request, next: Next) -> Respo
     response
 }
 
-fn answer_preflight(origin: Option<HeaderValue>) -> Response {
-    let Some(origin) = origin else {
-        return ApiError::bad_request("Disallowed CORS origin").with_code("cors_origin").into_response();
+fn answer_preflight(origin: Option<HeaderValue>, asked: &HeaderMap) -> Response {
+    let every = |name: HeaderName, allowed: &dyn Fn(&str) -> bool| {
+        asked.get(name).is_none_or(|value| {
+            value
+                .to_str()
+                .is_ok_and(|text| text.split(',').all(|one| allowed(one.trim())))
+        })
+    };
+    let is_method = |one: &str| METHODS.split(", ").any(|method| method == one);
+    let is_header = |one: &str| {
+        let mut known = HEADERS.split(", ").chain(SAFELISTED);
+        one.is_empty() || known.any(|header| header.eq_ignore_ascii_case(one))
+    };
+    let mut failures = Vec::new();
+    if origin.is_none() {
+        failures.push("origin");
+    }
+    if !every(header::ACCESS_CONTROL_REQUEST_METHOD, &is_method) {
+        failures.push("method");
+    }
+    if !every(header::ACCESS_CONTROL_REQUEST_HEADERS, &is_header) {
+        failures.push("headers");
+    }
+    let Some(origin) = origin.filter(|_| failures.is_empty()) else {
+        return refused(format!("Disallowed CORS {}", failures.join(", ")));
     };
     let mut response = (StatusCode::OK, Body::from("OK")).into_response();
     let headers = response.headers_mut();
     mark(headers, origin);
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+    headers.insert(header::CONTENT_TYPE, TEXT);
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static(METHODS),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(HEADERS),
+    );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     response
 }
 
 fn mark(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+}
+
+/// The refusal of a preflight, which no program reads: plain text, as in the contract.
+fn refused(text: String) -> Response {
+    let mut response = (StatusCode::BAD_REQUEST, Body::from(text)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(header::CONTENT_TYPE, TEXT);
+    response
 }
 
 #[cfg(test)]
@@ -122,16 +205,58 @@ mod tests {
 
     #[test]
     fn the_origin_of_a_redirect_uri_is_as_browsers_write_it() {
-        assert_eq!(origin_of("https://App.example.com:443/cb").as_deref(), Some("https://app.example.com"));
-        assert_eq!(origin_of("http://localhost:3000/cb").as_deref(), Some("http://localhost:3000"));
+        assert_eq!(
+            origin_of("https://App.example.com:443/cb").as_deref(),
+            Some("https://app.example.com")
+        );
+        assert_eq!(
+            origin_of("http://localhost:3000/cb").as_deref(),
+            Some("http://localhost:3000")
+        );
         assert_eq!(origin_of("com.example.app:/cb"), None);
         assert_eq!(origin_of("not a uri"), None);
     }
 
     #[test]
+    fn only_whole_segments_make_a_path_the_panels() {
+        for (path, callers) in [
+            ("/admin", Callers::AdminPanel),
+            ("/admin/users", Callers::AdminPanel),
+            ("/auth/admin/me", Callers::AdminPanel),
+            ("/administration", Callers::Apps),
+            ("/auth/token", Callers::Apps),
+            ("/permissions/check", Callers::Nobody),
+        ] {
+            assert_eq!(Callers::of(path), callers, "{path}");
+        }
+    }
+
+    #[test]
     fn a_preflight_from_elsewhere_is_refused() {
-        assert_eq!(answer_preflight(None).status(), StatusCode::BAD_REQUEST);
-        let response = answer_preflight(Some(HeaderValue::from_static("https://a.example")));
-        assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
+        let asked = |method, headers| {
+            HeaderMap::from_iter([
+                (
+                    header::ACCESS_CONTROL_REQUEST_METHOD,
+                    HeaderValue::from_static(method),
+                ),
+                (
+                    header::ACCESS_CONTROL_REQUEST_HEADERS,
+                    HeaderValue::from_static(headers),
+                ),
+            ])
+        };
+        let origin = HeaderValue::from_static("https://a.example");
+        let usual = asked("POST", "content-type,authorization, accept");
+        assert_eq!(answer_preflight(None, &usual).status(), StatusCode::BAD_REQUEST);
+        for (method, headers) in [("TRACE", ""), ("POST", "x-service-key")] {
+            let response = answer_preflight(Some(origin.clone()), &asked(method, headers));
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{method} {headers}");
+        }
+        let response = answer_preflight(Some(origin), &usual);
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(
+            response.headers()["access-control-allow-origin"],
+            "https://a.example"
+        );
     }
 }

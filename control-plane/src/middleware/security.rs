@@ -8,7 +8,10 @@ use axum::response::Response;
 use crate::app::App;
 
 const FIXED: [(HeaderName, HeaderValue); 9] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (
         header::REFERRER_POLICY,
@@ -37,12 +40,14 @@ const FIXED: [(HeaderName, HeaderValue); 9] = [
     ),
 ];
 
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'");
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+);
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
 );
-const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains; preload");
+const STRICT_TRANSPORT: HeaderValue =
+    HeaderValue::from_static("max-age=63072000; includeSubDomains; preload");
 
 /// Sets the headers.
 pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -72,9 +77,16 @@ pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Re
 
 /// Whether answers under `path` are about one person and may not be kept by any cache.
 fn is_private(path: &str) -> bool {
-    ["/auth", "/admin", "/users", "/workspaces", "/permissions", "/roles"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
+    [
+        "/auth",
+        "/admin",
+        "/users",
+        "/workspaces",
+        "/permissions",
+        "/roles",
+    ]
+    .iter()
+    .any(|prefix| path.starts_with(prefix))
 }
 
 #[cfg(test)]

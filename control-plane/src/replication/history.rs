@@ -28,7 +28,9 @@ impl History {
         self.changes += frame.changes.len();
         self.frames.push_back(frame);
         while self.frames.len() > FRAMES || self.changes > CHANGES {
-            let Some(oldest) = self.frames.pop_front() else { break };
+            let Some(oldest) = self.frames.pop_front() else {
+                break;
+            };
             self.changes = self.changes.saturating_sub(oldest.changes.len());
         }
     }
@@ -83,7 +85,11 @@ mod tests {
         assert_eq!(numbers(10), Some(vec![]));
         assert_eq!(numbers(4), None, "too old");
         assert_eq!(numbers(11), None, "ahead of us");
-        assert_eq!(history.since(Revision { epoch: 2, number: 7 }, at(10)), None, "another history");
+        assert_eq!(
+            history.since(Revision { epoch: 2, number: 7 }, at(10)),
+            None,
+            "another history"
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod tail;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sentinel_access::Access;
-use sentinel_core::Revision;
-use sentinel_feed::{Frame, Replica};
+use sentinel_core::{Change, Revision};
+use sentinel_feed::{ApplyError, Frame, Replica, ReplicaState};
 use sentinel_store::Database;
 use tokio::sync::broadcast;
 
@@ -68,16 +68,29 @@ impl Replication {
     }
 
     fn frames_since(&self, revision: Revision) -> Option<Vec<Arc<Frame>>> {
-        self.recent().history.since(revision, self.replica.load().revision())
+        self.recent()
+            .history
+            .since(revision, self.replica.load().revision())
     }
 
-    fn publish(&self, frame: &Arc<Frame>) {
+    /// Applies what the change log has next and hands it on. In one step for whoever asks for the frames since a revision:
+    /// a revision that the replica has is in the history.
+    fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<(), ApplyError> {
         let mut recent = self.recent();
-        recent.history.push(Arc::clone(frame));
+        let frame = self.replica.advance(to, changes)?;
+        recent.history.push(Arc::clone(&frame));
         if let Some(frames) = &recent.frames {
             // Nobody listening is no error.
-            let _ = frames.send(Arc::clone(frame));
+            let _ = frames.send(frame);
         }
+        Ok(())
+    }
+
+    /// Replaces the state, and forgets how the one before came about.
+    fn install(&self, state: ReplicaState) {
+        let mut recent = self.recent();
+        recent.history.clear();
+        self.replica.install(state);
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {

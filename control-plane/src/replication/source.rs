@@ -1,7 +1,9 @@
 //! What the feed service is fed from: enrolled edges from the database, frames from the replication, signatures by the
 //! feed key.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::id::EdgeId;
@@ -9,8 +11,12 @@ use sentinel_core::{Clock, Revision, Timestamp};
 use sentinel_feed::{FeedSource, Frame, Replica, SourceUnavailable};
 use sentinel_identity::FeedKey;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 use super::{Enrolment, Replication};
+
+/// How often it is written down that an edge was here.
+const NOTED_EVERY: Duration = Duration::from_mins(1);
 
 /// The feed's source.
 pub struct Source {
@@ -18,27 +24,59 @@ pub struct Source {
     enrolment: Enrolment,
     key: FeedKey,
     clock: Arc<dyn Clock>,
+    /// When it was last written down that an edge was here. There are as many as were ever enrolled.
+    noted: Mutex<HashMap<EdgeId, Instant>>,
 }
 
 impl Source {
     /// The source of a running replication.
-    pub fn new(replication: Arc<Replication>, enrolment: Enrolment, key: FeedKey, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        replication: Arc<Replication>,
+        enrolment: Enrolment,
+        key: FeedKey,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             replication,
             enrolment,
             key,
             clock,
+            noted: Mutex::default(),
         }
     }
 
     async fn edge(&self, digest: [u8; 32]) -> Result<Option<EdgeId>, anyhow::Error> {
-        let mut tx = self.enrolment.database.begin().await?;
+        let mut tx = self.enrolment.database.read().await?;
         let edge = self.enrolment.access.edges.authenticate(&mut tx, &digest).await?;
-        if let Some(edge) = edge {
-            self.enrolment.access.edges.seen(&mut tx, edge).await?;
+        drop(tx);
+        if let Some(edge) = edge
+            && self.is_due(edge)
+            && let Err(error) = self.note(edge).await
+        {
+            // When an edge was last seen is for people to read; it must not keep the edge out.
+            tracing::warn!(edge.id = %edge, error = format!("{error:#}"), "it cannot be noted that an edge was here");
         }
-        tx.commit().await?;
         Ok(edge)
+    }
+
+    /// Whether it is time to write down again that the edge was here.
+    fn is_due(&self, edge: EdgeId) -> bool {
+        let now = Instant::now();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = noted
+            .get(&edge)
+            .is_none_or(|at| now.duration_since(*at) >= NOTED_EVERY);
+        if due {
+            noted.insert(edge, now);
+        }
+        due
+    }
+
+    async fn note(&self, edge: EdgeId) -> Result<(), anyhow::Error> {
+        let mut tx = self.enrolment.database.begin().await?;
+        self.enrolment.access.edges.seen(&mut tx, edge).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn is_enrolled(&self, edge: EdgeId) -> Result<bool, anyhow::Error> {
@@ -49,7 +87,8 @@ impl Source {
 
 #[async_trait]
 impl FeedSource for Source {
-    // Asked when an edge connects, which is seldom: no cache, so a key that was withdrawn is unknown at once.
+    // Asked when an edge connects, which is seldom: no cache, so a key that was withdrawn is unknown at once. Anybody may
+    // ask, so it must not take the writer's place.
     async fn authenticate(&self, edge_key_digest: [u8; 32]) -> Result<Option<EdgeId>, SourceUnavailable> {
         self.edge(edge_key_digest)
             .await
@@ -84,5 +123,77 @@ impl FeedSource for Source {
 
     async fn frames_since(&self, revision: Revision) -> Result<Option<Vec<Arc<Frame>>>, SourceUnavailable> {
         Ok(self.replication.frames_since(revision))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::{Random, SystemRandom};
+    use sentinel_identity::{EncryptionKey, Lifetimes};
+    use sentinel_store::on_both_backends;
+    use sentinel_store::testing::TestStore;
+
+    use super::*;
+    use crate::assemble::Services;
+
+    async fn source(store: &TestStore) -> (Source, Services) {
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::clone(&store.clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
+        let day = Duration::from_hours(24);
+        let lifetimes = Lifetimes {
+            access: day,
+            refresh: day,
+            session: day,
+            admin: day,
+        };
+        let encryption = EncryptionKey::from_bytes(&[7; 32]).expect("32 bytes");
+        let services = Services::new(&store.db, encryption, "http://a.test", lifetimes, &clock, &random);
+        services.keys.ensure().await.expect("keys");
+        let enrolment = Enrolment {
+            database: store.db.clone(),
+            access: services.access.clone(),
+        };
+        let replication = Arc::new(Replication::new(store.db.clone()));
+        let key = services.keys.feed_key().await.expect("feed key");
+        (Source::new(replication, enrolment, key, clock), services)
+    }
+
+    async fn enrol(store: &TestStore, services: &Services, digest: [u8; 32]) -> EdgeId {
+        let mut tx = store.db.begin().await.expect("tx");
+        let name = "edge".parse().expect("name");
+        let edge = services
+            .access
+            .edges
+            .enrol(&mut tx, None, &name, &digest)
+            .await
+            .expect("edge");
+        tx.commit().await.expect("commit");
+        edge.id
+    }
+
+    async fn last_seen(store: &TestStore, services: &Services) -> Option<Timestamp> {
+        let mut tx = store.db.read().await.expect("tx");
+        services.access.edges.list(&mut tx).await.expect("edges")[0].last_seen_at
+    }
+
+    on_both_backends! {
+        async fn an_unknown_key_never_waits_for_the_writer(store: TestStore) {
+            let (source, _services) = source(&store).await;
+            let writer = store.db.begin().await.expect("the one writer");
+            let known = source.authenticate([9; 32]).await.expect("an answer");
+            assert_eq!(known, None);
+            drop(writer);
+        }
+
+        async fn an_edge_is_noted_once_a_minute_and_known_every_time(store: TestStore) {
+            let (source, services) = source(&store).await;
+            let edge = enrol(&store, &services, [9; 32]).await;
+            assert_eq!(source.authenticate([9; 32]).await.expect("an answer"), Some(edge));
+            let noted = last_seen(&store, &services).await;
+            assert_eq!(noted, Some(source.now()));
+            store.clock.advance(Duration::from_secs(10));
+            assert_eq!(source.authenticate([9; 32]).await.expect("an answer"), Some(edge));
+            assert_eq!(last_seen(&store, &services).await, noted);
+        }
     }
 }

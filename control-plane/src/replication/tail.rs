@@ -93,15 +93,14 @@ impl Replication {
         let changes = match self.database.changes_after(known, BATCH).await? {
             ChangesAfter::Changes(changes) => changes,
             ChangesAfter::TooOld => {
-                tracing::warn!(revision = %known, "the change log does not continue from here; everything is loaded anew");
+                self.explain(known, self.database.head().await?);
                 self.reload().await?;
                 return Ok(Look::More);
             }
         };
         let whole_batch = changes.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
         for logged in changes {
-            let frame = self.replica.advance(logged.revision, logged.changes)?;
-            self.publish(&frame);
+            self.advance(logged.revision, logged.changes)?;
         }
         if whole_batch {
             return Ok(Look::More);
@@ -109,6 +108,22 @@ impl Replication {
         // As of when the question was asked: what was committed after that may be missing.
         self.replica.touched_ago(asked.elapsed());
         Ok(Look::UpToDate)
+    }
+
+    /// Why the change log does not continue from `known`. A head that went back means that commits were lost, and that
+    /// what they said is not to be decided from any more.
+    fn explain(&self, known: Revision, head: Revision) {
+        if head >= known {
+            tracing::warn!(revision = %known, %head, "the change log does not continue from here; everything is loaded anew");
+            return;
+        }
+        self.replica.distrust();
+        tracing::error!(
+            revision = %known,
+            %head,
+            "the database has gone back behind what it had; everything is loaded anew. Edges may know of lost commits and \
+             refuse this history until a new one begins: run `sentinel-control-plane admin begin-epoch`"
+        );
     }
 
     /// All facts at the head revision, from one transaction.
@@ -119,8 +134,7 @@ impl Replication {
         let facts = facts(&mut tx).await?;
         drop(tx);
         let state = ReplicaState::from_snapshot(head, facts)?;
-        self.recent().history.clear();
-        self.replica.install(state);
+        self.install(state);
         self.replica.touched_ago(asked.elapsed());
         tracing::info!(revision = %head, "the replica was loaded");
         Ok(())

@@ -100,7 +100,10 @@ impl TestApp {
     pub(crate) async fn start_with(store: TestStore, options: Options) -> Self {
         let ground = Ground {
             database: store.db.clone(),
-            short_lived: options.short_lived.clone().unwrap_or_else(|| Arc::clone(&store.short_lived)),
+            short_lived: options
+                .short_lived
+                .clone()
+                .unwrap_or_else(|| Arc::clone(&store.short_lived)),
             clock: Arc::clone(&store.clock),
             issuer: None,
         };
@@ -139,7 +142,14 @@ impl TestApp {
             (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
         let encryption = || EncryptionKey::from_bytes(&[7; 32]).expect("32 bytes");
         // Making an RSA key takes a while: one for all tests of the process.
-        let services = Services::new(&database, encryption(), &issuer, options.lifetimes, &time, &random);
+        let services = Services::new(
+            &database,
+            encryption(),
+            &issuer,
+            options.lifetimes,
+            &time,
+            &random,
+        );
         match services.keys.import(&token_key().to_owned().into()).await {
             Ok(_) | Err(KeysError::AlreadyThere(_)) => {}
             Err(error) => panic!("token key: {error}"),
@@ -205,7 +215,10 @@ impl TestApp {
     /// Waits until the own replica has what the database has.
     pub(crate) async fn settle(&self) {
         let head = self.app.database().head().await.expect("head");
-        assert!(self.app.replica().wait_for(head, Duration::from_secs(10)).await, "the replica follows");
+        assert!(
+            self.app.replica().wait_for(head, Duration::from_secs(10)).await,
+            "the replica follows"
+        );
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while self.app.require_fresh().is_err() {
             assert!(tokio::time::Instant::now() < deadline, "the replica is in touch");
@@ -249,7 +262,13 @@ impl TestApp {
             description: None,
         };
         let mut tx = self.app.database().write().await.expect("tx");
-        let workspace = self.app.access().workspaces.create(&mut tx, Some(owner), owner, new).await.expect("workspace");
+        let workspace = self
+            .app
+            .access()
+            .workspaces
+            .create(&mut tx, Some(owner), owner, new)
+            .await
+            .expect("workspace");
         tx.commit().await.expect("commit");
         self.settle().await;
         workspace.id
@@ -260,14 +279,22 @@ impl TestApp {
         let by = Authority::of_administrator(workspace, None);
         let mut tx = self.app.database().write().await.expect("tx");
         let members = &self.app.access().members;
-        members.invite(&mut tx, &by, &email.parse().expect("email"), role).await.expect("member");
+        members
+            .invite(&mut tx, &by, &email.parse().expect("email"), role)
+            .await
+            .expect("member");
         tx.commit().await.expect("commit");
         self.settle().await;
     }
 
     /// The tokens that a login of the user to the workspace hands out.
     pub(crate) async fn tokens(&self, user: UserId, workspace: WorkspaceId) -> Pair {
-        let pair = self.app.sessions.start(&self.grant(user, Some(workspace))).await.expect("session");
+        let pair = self
+            .app
+            .sessions
+            .start(&self.grant(user, Some(workspace)))
+            .await
+            .expect("session");
         Pair {
             access: pair.access_token.expose_secret().to_owned(),
             refresh: pair.refresh_token.expose_secret().to_owned(),
@@ -286,8 +313,19 @@ impl TestApp {
     pub(crate) async fn admin(&self, email: &str) -> (User, String) {
         let user = self.user(email).await;
         let mut tx = self.app.database().write().await.expect("tx");
-        let user = self.app.access().users.set_admin(&mut tx, None, user.id, true).await.expect("admin");
-        let token = self.app.sessions.start_admin(&mut tx, &self.grant(user.id, None)).await.expect("session");
+        let user = self
+            .app
+            .access()
+            .users
+            .set_admin(&mut tx, None, user.id, true)
+            .await
+            .expect("admin");
+        let token = self
+            .app
+            .sessions
+            .start_admin(&mut tx, &self.grant(user.id, None))
+            .await
+            .expect("session");
         tx.commit().await.expect("commit");
         (user, format!("admin_token={}", token.token.expose_secret()))
     }
@@ -306,7 +344,13 @@ impl TestApp {
             prefix: key.display_prefix(),
         };
         let mut tx = self.app.database().write().await.expect("tx");
-        let app = self.app.access().service_apps.create(&mut tx, None, new, hashed).await.expect("service app");
+        let app = self
+            .app
+            .access()
+            .service_apps
+            .create(&mut tx, None, new, hashed)
+            .await
+            .expect("service app");
         tx.commit().await.expect("commit");
         self.settle().await;
         (app.id, key.expose().to_owned())
@@ -314,10 +358,16 @@ impl TestApp {
 
     /// A client app with these redirect URIs.
     pub(crate) async fn client_app(&self, name: &str, redirect_uris: &[&str]) -> ClientAppId {
-        let uris = redirect_uris.iter().map(|uri| uri.parse().expect("redirect URI")).collect();
+        let uris = redirect_uris
+            .iter()
+            .map(|uri| uri.parse().expect("redirect URI"))
+            .collect();
         let mut tx = self.app.database().write().await.expect("tx");
         let apps = &self.app.access().client_apps;
-        let app = apps.create(&mut tx, None, name.parse().expect("name"), uris).await.expect("client app");
+        let app = apps
+            .create(&mut tx, None, name.parse().expect("name"), uris)
+            .await
+            .expect("client app");
         tx.commit().await.expect("commit");
         app.id
     }
@@ -372,6 +422,9 @@ fn token_key() -> &'static str {
     KEY.get_or_init(|| {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("key");
         let der: Pkcs8V1Der<'_> = pair.as_der().expect("der");
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()))
+        format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            STANDARD.encode(der.as_ref())
+        )
     })
 }

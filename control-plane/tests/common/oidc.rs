@@ -36,6 +36,12 @@ pub(crate) enum Twist {
     UnknownKid,
     ForeignSignature,
     Expired,
+    /// The token names another client as the one it was given to.
+    WrongAuthorizedParty,
+    /// The token is from the future.
+    IssuedLater,
+    /// The sign-in is.
+    SignedInLater,
     NoIdToken,
     WrongIssParameter,
     NoIssParameter,
@@ -87,7 +93,9 @@ struct Script {
 
 impl Provider {
     pub(crate) async fn start(clock: Arc<ManualClock>) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("free port");
         let issuer = format!("http://{}", listener.local_addr().expect("address"));
         let script = Script {
             person: Person::new("nobody", "nobody@example.com"),
@@ -153,7 +161,10 @@ async fn jwks() -> Json<Value> {
     Json(json!({ "keys": [jwk(key(), "k1")] }))
 }
 
-async fn authorize(State(provider): State<Provider>, Query(asked): Query<HashMap<String, String>>) -> Response {
+async fn authorize(
+    State(provider): State<Provider>,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response {
     let get = |name: &str| asked.get(name).cloned().unwrap_or_default();
     assert_eq!(get("client_id"), CLIENT_ID);
     assert_eq!(get("response_type"), "code");
@@ -216,7 +227,7 @@ async fn userinfo(State(provider): State<Provider>) -> Json<Value> {
 fn id_token(provider: &Provider, person: &Person, twist: Twist, nonce: &str) -> String {
     let now = provider.clock.now().timestamp();
     let mut claims = json!({
-        "iss": provider.issuer, "aud": CLIENT_ID, "sub": person.sub, "iat": now, "exp": now + 300,
+        "iss": provider.issuer, "aud": CLIENT_ID, "azp": CLIENT_ID, "sub": person.sub, "iat": now, "exp": now + 300,
         "auth_time": now - 7, "amr": ["pwd", "otp"], "nonce": nonce,
     });
     if !matches!(twist, Twist::UserInfo | Twist::UserInfoOfAnother) {
@@ -232,6 +243,9 @@ fn id_token(provider: &Provider, person: &Person, twist: Twist, nonce: &str) -> 
             claims.as_object_mut().expect("object").remove("nonce");
         }
         Twist::Expired => claims["exp"] = (now - 1).into(),
+        Twist::WrongAuthorizedParty => claims["azp"] = "another".into(),
+        Twist::IssuedLater => claims["iat"] = (now + 301).into(),
+        Twist::SignedInLater => claims["auth_time"] = (now + 301).into(),
         _ => {}
     }
     let (alg, kid) = match twist {
@@ -241,7 +255,11 @@ fn id_token(provider: &Provider, person: &Person, twist: Twist, nonce: &str) -> 
         _ => ("RS256", "k1"),
     };
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({ "alg": alg, "kid": kid, "typ": "JWT" })), part(&claims));
+    let message = format!(
+        "{}.{}",
+        part(&json!({ "alg": alg, "kid": kid, "typ": "JWT" })),
+        part(&claims)
+    );
     let signature = match twist {
         Twist::AlgNone => String::new(),
         Twist::HmacByPublicKey => hmac(&message),
@@ -254,13 +272,21 @@ fn id_token(provider: &Provider, person: &Person, twist: Twist, nonce: &str) -> 
 /// Signed with what everybody knows or the client secret, as if it were a shared key.
 fn hmac(message: &str) -> String {
     use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
-    URL_SAFE_NO_PAD.encode(sign(&Key::new(HMAC_SHA256, CLIENT_SECRET.as_bytes()), message.as_bytes()))
+    URL_SAFE_NO_PAD.encode(sign(
+        &Key::new(HMAC_SHA256, CLIENT_SECRET.as_bytes()),
+        message.as_bytes(),
+    ))
 }
 
 fn sign(key: &KeyPair, message: &str) -> String {
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
-        .expect("signature");
+    key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        message.as_bytes(),
+        &mut signature,
+    )
+    .expect("signature");
     URL_SAFE_NO_PAD.encode(signature)
 }
 

@@ -5,20 +5,20 @@ use serde_json::Value;
 
 /// What came back: the status, the revision if there is one, and the body (null if it is empty).
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub revision: Option<String>,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) revision: Option<String>,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// The status and the detail of a problem.
-    pub fn problem(&self) -> (u16, &str) {
+    pub(crate) fn problem(&self) -> (u16, &str) {
         (self.status, self.body["detail"].as_str().unwrap_or_default())
     }
 
     /// A text in the body.
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.body[name]
             .as_str()
             .unwrap_or_else(|| panic!("`{name}` is a text in {self:?}"))
@@ -26,7 +26,7 @@ impl Answer {
 }
 
 /// Sends the request.
-pub async fn send(request: RequestBuilder) -> Answer {
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("answer");
     let status = response.status().as_u16();
     let revision = response.headers().get("x-sentinel-revision");
@@ -45,7 +45,7 @@ pub async fn send(request: RequestBuilder) -> Answer {
 }
 
 /// The names of an object's members, in order.
-pub fn members(value: &Value) -> Vec<&str> {
+pub(crate) fn members(value: &Value) -> Vec<&str> {
     value
         .as_object()
         .map(|object| object.keys().map(String::as_str).collect())
@@ -53,7 +53,7 @@ pub fn members(value: &Value) -> Vec<&str> {
 }
 
 /// Whether the text is a moment as the API writes it: `2026-01-01T00:00:00.000000Z`.
-pub fn is_moment(value: &Value) -> bool {
+pub(crate) fn is_moment(value: &Value) -> bool {
     value
         .as_str()
         .is_some_and(|text| text.len() == 27 && text.ends_with('Z') && text.as_bytes()[19] == b'.')

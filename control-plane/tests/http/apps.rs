@@ -183,6 +183,7 @@ on_both_backends! {
         let body = json!({ "name": "Acme", "slug": "acme" });
         let made = send(app.post("/admin/workspaces").admin(&cookie).json(&body)).await;
         assert_eq!((made.status, &made.body["member_count"]), (201, &json!(1)));
+        app.clock.advance(Duration::from_secs(1));
         let path = format!("/admin/workspaces/{}/members", made.text("id"));
         let invite = json!({ "email": "bob@example.com", "role": "owner" });
         let invited = send(app.post(&format!("{path}/invite")).admin(&cookie).json(&invite)).await;
@@ -214,5 +215,33 @@ on_both_backends! {
         let own = patch(admin.id, json!({ "is_active": false })).await;
         assert_eq!(own.problem(), (403, "Administrators cannot demote or deactivate themselves"));
         assert_eq!(patch(bob.id, json!({ "is_active": true, "name": "Robert" })).await.text("name"), "Robert");
+    }
+    async fn who_is_demoted_meanwhile_changes_nothing(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let (first, cookie) = app.admin("first@example.com").await;
+        let (second, _) = app.admin("second@example.com").await;
+        let mut tx = app.app.database().write().await.expect("tx");
+        app.app.access().users.set_admin(&mut tx, Some(second.id), first.id, false).await.expect("demoted");
+        let path = format!("/admin/users/{}", second.id);
+        let request = app.request(Method::PATCH, &path).admin(&cookie).json(&json!({ "is_admin": false }));
+        let mut answer = tokio::spawn(send(request));
+        let waits = tokio::time::timeout(Duration::from_millis(500), &mut answer).await;
+        assert!(waits.is_err(), "it waits for its turn");
+        tx.commit().await.expect("commit");
+        let refused = answer.await.expect("no panic");
+        assert_eq!(refused.problem(), (401, "Admin privileges revoked"));
+        let mut tx = app.app.database().read().await.expect("tx");
+        assert!(app.app.access().users.get(&mut tx, second.id).await.expect("second").is_admin);
+    }
+
+    async fn the_log_is_asked_about_moments_that_can_be_written(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let (_, cookie) = app.admin("admin@example.com").await;
+        for far in ["%2B262142-12-31", "-262143-01-01", "0000-01-01"] {
+            for end in ["from_date", "to_date"] {
+                let answer = send(app.get(&format!("/admin/activity?{end}={far}")).admin(&cookie)).await;
+                assert_eq!(answer.status, 422, "{end} {far}");
+            }
+        }
     }
 }

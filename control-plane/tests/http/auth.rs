@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 use crate::common::{As, Pair, TestApp};
 
 async fn refresh(app: &TestApp, token: &str) -> (u16, Value) {
-    let response = app.post("/auth/refresh").json(&json!({ "refresh_token": token })).send().await.expect("answer");
+    let response = app
+        .post("/auth/refresh")
+        .json(&json!({ "refresh_token": token }))
+        .send()
+        .await
+        .expect("answer");
     (response.status().as_u16(), response.json().await.expect("json"))
 }
 
@@ -140,6 +145,7 @@ on_both_backends! {
     async fn the_admin_cookie_is_checked_in_the_database_at_every_request(store: TestStore) {
         let app = TestApp::start(store).await;
         let (admin, cookie) = app.admin("root@example.com").await;
+        app.admin("another@example.com").await;
         let get = || app.get("/auth/admin/me").header("cookie", &cookie).send();
         let body: Value = get().await.expect("answer").json().await.expect("json");
         assert_eq!(body["email"], "root@example.com");

@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 use sentinel_store::on_both_backends;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::common::{Options, TestApp};
+use crate::common::{As as _, Options, TestApp};
 
 on_both_backends! {
     async fn errors_are_problem_documents_with_the_request_id(store: TestStore) {
@@ -81,10 +81,66 @@ on_both_backends! {
         let bad = preflight("https://evil.example").send().await.expect("answer");
         assert_eq!(bad.status().as_u16(), 400);
         assert!(bad.headers().get("access-control-allow-origin").is_none());
+        assert_eq!(bad.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(bad.text().await.expect("text"), "Disallowed CORS origin");
         let simple = app.get("/health").header("origin", "https://evil.example").send().await.expect("answer");
         assert!(simple.headers().get("access-control-allow-origin").is_none());
         let simple = app.get("/health").header("origin", "https://spa.example.com").send().await.expect("answer");
         assert_eq!(simple.headers()["access-control-allow-origin"], "https://spa.example.com");
+    }
+
+    async fn the_admin_panels_origin_is_for_the_panel_and_a_services_for_the_rest(store: TestStore) {
+        let app = TestApp::start(store).await;
+        app.client_app("spa", &["https://spa.example.com/callback"]).await;
+        let (_, cookie) = app.admin("root@example.com").await;
+        let docs = json!({ "name": "Docs", "service_name": "docs", "allowed_origins": ["https://docs.example.com"] });
+        let created = app.post("/admin/service-apps").admin(&cookie).json(&docs).send().await.expect("answer");
+        assert!(created.status().is_success(), "{}", created.status());
+        for (path, origin, allowed) in [
+            ("/admin/users", "http://admin.test", true),
+            ("/auth/admin/me", "http://admin.test", true),
+            ("/users/me", "http://admin.test", false),
+            ("/admin/users", "https://spa.example.com", false),
+            ("/auth/admin/logout", "https://docs.example.com", false),
+            ("/users/me", "https://spa.example.com", true),
+            ("/users/me", "https://docs.example.com", true),
+            ("/permissions/check", "https://docs.example.com", false),
+            ("/permissions/check", "http://admin.test", false),
+        ] {
+            let preflight = app
+                .request(Method::OPTIONS, path)
+                .header("origin", origin)
+                .header("access-control-request-method", "POST");
+            let answer = preflight.send().await.expect("answer");
+            assert_eq!(answer.status().as_u16(), if allowed { 200 } else { 400 }, "{path} {origin}");
+            let simple = app.get(path).header("origin", origin).send().await.expect("answer");
+            assert_eq!(simple.headers().contains_key("access-control-allow-origin"), allowed, "{path} {origin}");
+            assert_eq!(simple.headers()["access-control-allow-credentials"], "true");
+        }
+    }
+
+    async fn a_body_that_is_read_as_it_came_has_the_same_limit(store: TestStore) {
+        let app = TestApp::start_with(store, Options { max_body: 100, ..Options::default() }).await;
+        let (_, cookie) = app.admin("root@example.com").await;
+        let (service, _) = app.service("docs").await;
+        let parts = (0..50).map(|_| Ok::<_, std::io::Error>("x".repeat(10)));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));
+        let rotated = app.post(&format!("/admin/service-apps/{service}/rotate-key")).admin(&cookie).body(body);
+        let answer = rotated.send().await.expect("answer");
+        assert_eq!(answer.status().as_u16(), 413);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    }
+
+    async fn methods_that_a_client_makes_up_are_no_labels(store: TestStore) {
+        let app = TestApp::start(store).await;
+        for method in ["AAAA", "BBBB"] {
+            let method = Method::from_bytes(method.as_bytes()).expect("a token");
+            app.request(method, "/health").send().await.expect("answer");
+        }
+        let metrics = app.http.get(format!("{}/metrics", app.operations)).send().await.expect("answer");
+        let text = metrics.text().await.expect("text");
+        assert!(!text.contains("AAAA") && !text.contains("BBBB"), "{text}");
+        assert!(text.contains(r#"method="other""#), "{text}");
     }
 
     async fn who_asks_too_often_is_told_when_to_come_back(store: TestStore) {
@@ -96,14 +152,16 @@ on_both_backends! {
         let limited = refresh().await.expect("answer");
         assert_eq!(limited.status().as_u16(), 429);
         assert_eq!(limited.headers()["retry-after"], "60");
+        let other = app.post("/auth/token").json(&serde_json::json!({})).send().await.expect("answer");
+        assert_eq!(other.status().as_u16(), 422, "another endpoint is counted by itself");
         assert_eq!(app.get("/auth/providers").send().await.expect("answer").status().as_u16(), 200);
-        app.clock.advance(std::time::Duration::from_secs(60));
+        app.clock.advance(std::time::Duration::from_mins(1));
         assert_eq!(refresh().await.expect("answer").status().as_u16(), 401);
     }
 
     async fn readiness_says_what_works(store: TestStore) {
         let app = TestApp::start(store).await;
-        let response = app.http.get(format!("{}/ready", app.operations)).send().await.expect("answer");
+        let response = app.http.get(format!("{}/readyz", app.operations)).send().await.expect("answer");
         assert_eq!(response.status().as_u16(), 200);
         let body: Value = response.json().await.expect("json");
         for part in ["database", "replica", "short_lived"] {

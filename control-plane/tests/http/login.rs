@@ -17,7 +17,10 @@ const VERIFIER: &str = "the-verifier-of-the-application-0123456789-abcdef";
 const REDIRECT: &str = "https://spa.example.com/callback";
 
 /// A control plane with one provider and one client app.
-async fn start(store: sentinel_store::testing::TestStore, change: impl FnOnce(&mut Options)) -> (TestApp, Provider) {
+async fn start(
+    store: sentinel_store::testing::TestStore,
+    change: impl FnOnce(&mut Options),
+) -> (TestApp, Provider) {
     let provider = Provider::start(std::sync::Arc::clone(&store.clock)).await;
     let mut options = Options {
         providers: vec![provider.settings("demo")],
@@ -25,7 +28,8 @@ async fn start(store: sentinel_store::testing::TestStore, change: impl FnOnce(&m
     };
     change(&mut options);
     let app = TestApp::start_with(store, options).await;
-    app.client_app("spa", &[REDIRECT, "https://spa.example.com/other"]).await;
+    app.client_app("spa", &[REDIRECT, "https://spa.example.com/other"])
+        .await;
     (app, provider)
 }
 
@@ -41,7 +45,11 @@ fn header(response: &Response, name: &str) -> String {
 async fn to_callback(app: &TestApp, redirect: &str) -> (String, String) {
     let login = app
         .get("/auth/login/demo")
-        .query(&[("redirect_uri", redirect), ("code_challenge", &challenge()), ("state", "a b&c")])
+        .query(&[
+            ("redirect_uri", redirect),
+            ("code_challenge", &challenge()),
+            ("state", "a b&c"),
+        ])
         .send()
         .await
         .expect("answer");
@@ -51,28 +59,49 @@ async fn to_callback(app: &TestApp, redirect: &str) -> (String, String) {
 
 async fn away(app: &TestApp, login: &Response) -> (String, String) {
     let cookie = header(login, "set-cookie");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
     let cookie = cookie.split(';').next().expect("pair").to_owned();
-    let provider = app.http.get(header(login, "location")).send().await.expect("provider");
+    let provider = app
+        .http
+        .get(header(login, "location"))
+        .send()
+        .await
+        .expect("provider");
     (header(&provider, "location"), cookie)
 }
 
 /// A whole login; the answer of the callback.
 async fn login(app: &TestApp) -> Response {
     let (callback, cookie) = to_callback(app, REDIRECT).await;
-    app.http.get(callback).header("cookie", cookie).send().await.expect("answer")
+    app.http
+        .get(callback)
+        .header("cookie", cookie)
+        .send()
+        .await
+        .expect("answer")
 }
 
 fn code_of(response: &Response) -> String {
     assert_eq!(response.status().as_u16(), 307);
     let url: url::Url = header(response, "location").parse().expect("url");
-    url.query_pairs().find(|(name, _)| name == "code").expect("code").1.into_owned()
+    url.query_pairs()
+        .find(|(name, _)| name == "code")
+        .expect("code")
+        .1
+        .into_owned()
 }
 
 async fn title(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let page = response.text().await.expect("text");
-    let title = page.split("<h1>").nth(1).and_then(|rest| rest.split("</h1>").next()).unwrap_or(&page);
+    let title = page
+        .split("<h1>")
+        .nth(1)
+        .and_then(|rest| rest.split("</h1>").next())
+        .unwrap_or(&page);
     (status, title.to_owned())
 }
 
@@ -84,7 +113,14 @@ async fn exchange(app: &TestApp, code: &str, workspace: &str, verifier: &str) ->
 
 async fn workspace_of(app: &TestApp, email: &str, slug: &str) -> String {
     let mut tx = app.app.database().read().await.expect("tx");
-    let user = app.app.access().users.find_by_email(&mut tx, email).await.expect("users").expect("user");
+    let user = app
+        .app
+        .access()
+        .users
+        .find_by_email(&mut tx, email)
+        .await
+        .expect("users")
+        .expect("user");
     drop(tx);
     app.workspace(user.id, slug).await.to_string()
 }
@@ -199,6 +235,9 @@ on_both_backends! {
             Twist::UnknownKid,
             Twist::ForeignSignature,
             Twist::Expired,
+            Twist::WrongAuthorizedParty,
+            Twist::IssuedLater,
+            Twist::SignedInLater,
             Twist::NoIdToken,
             Twist::WrongIssParameter,
             Twist::NoIssParameter,
@@ -287,7 +326,7 @@ on_both_backends! {
         assert_eq!(title(mixed).await.1, "Invalid Session");
 
         let (callback, cookie) = to_callback(&app, REDIRECT).await;
-        app.clock.advance(Duration::from_secs(600));
+        app.clock.advance(Duration::from_mins(10));
         let late = app.http.get(callback).header("cookie", cookie).send().await.expect("answer");
         assert_eq!(title(late).await.1, "Session Expired");
 
@@ -373,5 +412,51 @@ on_both_backends! {
         let (app, _) = start(store, |options| options.allow_workspaces_by_get = false).await;
         let answer = app.get("/auth/workspaces?code=x").send().await.expect("answer");
         assert_eq!(answer.status().as_u16(), 405);
+    }
+    async fn a_rejected_login_is_written_down(store: TestStore) {
+        let (app, provider) = start(store, |_| {}).await;
+        let (_, cookie) = app.admin("root@example.com").await;
+        let reasons = async || {
+            let path = "/admin/activity?action=login_failed&page_size=100";
+            let log: Value = app.get(path).header("cookie", &cookie).send().await.expect("answer").json().await.expect("json");
+            let items = log["items"].as_array().expect("list").clone();
+            items.iter().rev().map(|item| item["detail"]["reason"].as_str().expect("reason").to_owned()).collect::<Vec<_>>()
+        };
+        let begin = async |path: &str, query: &[(&str, &str)]| {
+            app.get(path).query(query).send().await.expect("answer").status().as_u16()
+        };
+        let (challenge, longest, longer) = (challenge(), "ë".repeat(512), "ë".repeat(513));
+        let good = [("redirect_uri", REDIRECT), ("code_challenge", challenge.as_str())];
+        let with = |name, value| [good[0], good[1], (name, value)];
+        assert_eq!(begin("/auth/login/nobody%00", &good).await, 400);
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(begin("/auth/login/demo", &with("code_challenge_method", "plain")).await, 400);
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(begin("/auth/login/demo", &[("redirect_uri", "https://evil.example/"), good[1]]).await, 400);
+        let expected = ["provider_not_configured", "pkce_method_rejected", "redirect_uri_not_allowed"];
+        assert_eq!(reasons().await, expected);
+
+        // A state is counted in characters; one that is too long is malformed, and nobody's failed login.
+        assert_eq!(begin("/auth/login/demo", &with("state", &longest)).await, 302);
+        assert_eq!(begin("/auth/login/demo", &with("state", &longer)).await, 422);
+        assert_eq!(reasons().await, expected);
+
+        app.clock.advance(Duration::from_secs(1));
+        provider.next(Person::new("a\0b", "ann@example.com"), Twist::None);
+        assert_eq!(title(login(&app).await).await, (502, "Authentication Failed".to_owned()));
+        assert_eq!(reasons().await.last().map(String::as_str), Some("invalid_subject"));
+    }
+
+    async fn hostile_words_of_a_provider_make_no_hostile_token(store: TestStore) {
+        let (app, provider) = start(store, |_| {}).await;
+        let mut methods = vec!["a\0b".to_owned(), "x".repeat(5_000)];
+        methods.extend((0..500).map(|number| format!("m{number}")));
+        provider.next(Person::new("1", "ann@example.com").with("amr", json!(methods)), Twist::None);
+        let code = code_of(&login(&app).await);
+        let workspace = workspace_of(&app, "ann@example.com", "acme").await;
+        let (status, tokens) = exchange(&app, &code, &workspace, VERIFIER).await;
+        assert_eq!(status, 200, "{tokens}");
+        let said = claims(tokens["access_token"].as_str().expect("token"));
+        assert_eq!(said["amr"], json!(["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"]));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sentinel_core::SystemRandom;
 use sentinel_feed::{Digest, Replica, ReplicaState};
-use sentinel_store::{Redis, RedisConfig, on_both_backends};
+use sentinel_store::{Redis, RedisConfig, execute, on_both_backends};
 use sentinel_token::PlainEdgeKey;
 use serde_json::{Value, json};
 
@@ -27,7 +27,9 @@ async fn digest_of_tables(app: &TestApp) -> Digest {
     let head = tx.head().await.expect("head");
     let mut facts = sentinel_access::facts(&mut tx).await.expect("facts");
     facts.extend(sentinel_identity::facts(&mut tx).await.expect("facts"));
-    ReplicaState::from_snapshot(head, facts).expect("facts are a state").digest()
+    ReplicaState::from_snapshot(head, facts)
+        .expect("facts are a state")
+        .digest()
 }
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {
@@ -45,7 +47,7 @@ on_both_backends! {
         let mut tx = app.app.database().write().await.expect("tx");
         app.app.access().users.set_active(&mut tx, None, ann.id, false).await.expect("deactivated");
         tx.commit().await.expect("commit");
-        app.app.sessions.logout(ann.id).await.expect("logged out");
+        app.app.sessions.logout(ann.id, None).await.expect("logged out");
         app.clock.advance(Duration::from_hours(2));
         app.app.sessions.sweep().await.expect("swept");
         app.settle().await;
@@ -79,6 +81,26 @@ on_both_backends! {
         assert_eq!(status(app.get("/users/me").bearer(&pair)).await, 200);
     }
 
+    async fn a_database_that_has_lost_commits_is_loaded_anew(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let (ann, _, _) = app.owner("ann@example.com", "acme").await;
+        app.settle().await;
+        let kept = app.app.replica().load().revision();
+        let lost = app.app.sessions.logout(ann.id, None).await.expect("logged out").expect("a change");
+        app.settle().await;
+        assert!(app.app.replica().load().revision() >= lost);
+        // As a failover to a replica that was behind does: the same epoch, fewer revisions.
+        let mut tx = app.app.database().begin().await.expect("tx");
+        let number = i64::try_from(kept.number).expect("small");
+        execute!(tx, "DELETE FROM revocations").await.expect("rolled back");
+        execute!(tx, "DELETE FROM change_log WHERE revision > $1", number).await.expect("rolled back");
+        execute!(tx, "UPDATE replication_head SET revision = $1 WHERE id = 1", number).await.expect("rolled back");
+        tx.commit().await.expect("commit");
+        eventually("the replica goes back", async || app.app.replica().load().revision() == kept).await;
+        app.settle().await;
+        assert_eq!(app.app.replica().load().digest(), digest_of_tables(&app).await);
+    }
+
     async fn without_the_database_nothing_is_answered_from_memory(store: TestStore) {
         let app = TestApp::start(store).await;
         let (_, _, pair) = app.owner("ann@example.com", "acme").await;
@@ -93,7 +115,7 @@ on_both_backends! {
         app.app.replica().distrust();
         let check = app.post("/permissions/check").header("x-service-key", &key).bearer(&pair).json(&json!({ "checks": [] }));
         assert_eq!(status(check).await, 503);
-        let ready = app.http.get(format!("{}/ready", app.operations)).send().await.expect("answer");
+        let ready = app.http.get(format!("{}/readyz", app.operations)).send().await.expect("answer");
         assert_eq!(ready.status().as_u16(), 503);
         assert_eq!(status(app.get("/health")).await, 200, "the process lives");
         assert_eq!(status(app.get("/.well-known/jwks.json")).await, 503);
@@ -123,7 +145,9 @@ on_both_backends! {
         let check = app.post("/permissions/check").header("x-service-key", &key).bearer(&pair).json(&json!({ "checks": [] }));
         assert_eq!(status(check).await, 200);
         assert_eq!(status(app.post("/auth/logout").bearer(&pair)).await, 200);
-        let ready: Value = app.http.get(format!("{}/ready", app.operations)).send().await.expect("answer").json().await.expect("json");
+        let ready = app.http.get(format!("{}/readyz", app.operations)).send().await.expect("answer");
+        assert_eq!(ready.status().as_u16(), 200, "the rest is worth asking");
+        let ready: Value = ready.json().await.expect("json");
         assert_eq!((&ready["short_lived"]["ok"], &ready["database"]["ok"]), (&json!(false), &json!(true)));
     }
 
@@ -138,7 +162,7 @@ on_both_backends! {
         let replica = Replica::new();
         let following = tokio::spawn(app.follower(key, directory.path()).run(replica.clone(), std::future::pending()));
         let (user, _, _) = app.owner("ann@example.com", "acme").await;
-        let revision = app.app.sessions.logout(user.id).await.expect("logged out").expect("a change");
+        let revision = app.app.sessions.logout(user.id, None).await.expect("logged out").expect("a change");
         assert!(replica.wait_for(revision, Duration::from_secs(10)).await, "the edge is told");
         eventually("the edge is in touch", async || replica.is_ready()).await;
         assert_eq!(replica.load().digest(), digest_of_tables(&app).await);

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod denial;
+pub mod email;
 pub mod fact;
 pub mod id;
 pub mod name;
@@ -16,6 +17,7 @@ pub mod tuple;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use denial::{Denial, Status};
+pub use email::{EmailKey, InvalidEmail};
 pub use fact::{Change, Fact};
 pub use principal::{Credential, Principal};
 pub use random::{Random, SystemRandom};

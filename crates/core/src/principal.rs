@@ -3,11 +3,18 @@
 //! A `Principal` is only made by code that has checked a credential; holding one is the proof. Callers ask its methods
 //! and do not look at how the credential was shaped.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::id::{ServiceAppId, SessionId, TokenId, UserId, WorkspaceId};
 use crate::name::{ServiceName, Slug};
 use crate::revision::Revision;
 use crate::role::WorkspaceRole;
+
+/// How long an open exchange (a tunnel, a stream, a download) may outlive the credential that it began with. The edge ends
+/// it then, and the control plane keeps a revocation for longer: nothing is carried by a credential that could have been
+/// revoked unseen.
+pub const OUTLIVES: Duration = Duration::from_mins(30);
 
 /// The credential that was verified. Each variant has only what its method of authentication knows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -144,7 +144,8 @@ claims! {
         wslug: Slug,
         /// The role when minted. Decisions use the live role.
         wrole: WorkspaceRole,
-        /// Groups when minted, for clients that show them. Decisions use the live groups.
+        /// Groups when minted, for clients that show them; none for a user who is in more than fifty, so that the token
+        /// stays short. Decisions use the live groups.
         #[serde(default)]
         groups: Vec<GroupId>,
         /// Organization; always null here.

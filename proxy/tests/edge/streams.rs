@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Change, Fact, WorkspaceRole};
-use sentinel_proxy::edge::{OUTLIVES, UNDISPUTED};
+use sentinel_proxy::edge::UNDISPUTED;
 
 use crate::harness::{Client, World, bearer, get, let_pass};
 use crate::testing::{

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Change, WorkspaceRole};
-use sentinel_proxy::edge::OUTLIVES;
 
 use crate::harness::{Client, World, bearer, get, let_pass};
 use crate::testing::{EDDA, NEMO, NOW, VERA, at, membership, revision, token_of};

@@ -5,7 +5,7 @@ mod repository;
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::{ClientAppId, UserId};
-use sentinel_store::Tx;
+use sentinel_store::{Tx, WriteTx};
 use serde_json::{Value, json};
 
 use crate::activity::{Action, Activity, Entry, Target, TargetKind};
@@ -71,6 +71,18 @@ impl ClientApps {
     /// The app with this id.
     pub async fn find(&self, tx: &mut Tx, app: ClientAppId) -> Result<Option<ClientApp>, AccessError> {
         Ok(repository::find(tx, app).await?)
+    }
+
+    /// The app with this id, which stays as it is until the transaction ends: whoever deactivates it, or ends its
+    /// sessions, waits for that.
+    pub async fn find_locked(&self, tx: &mut Tx, app: ClientAppId) -> Result<Option<ClientApp>, AccessError> {
+        Ok(repository::find_locked(tx, app).await?)
+    }
+
+    /// Waits for every transaction that has the app locked, so that what they began is seen by the next statement, and
+    /// those that come later wait for this one. Done before its sessions are ended.
+    pub async fn lock(&self, tx: &mut WriteTx, app: ClientAppId) -> Result<(), AccessError> {
+        Ok(repository::lock(tx, app).await?)
     }
 
     /// The app with this id, which must exist.

@@ -2,7 +2,9 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::ClientAppId;
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use sentinel_store::{
+    Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar_optional, sql_for_update,
+};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -54,6 +56,26 @@ pub(super) async fn find(tx: &mut Tx, app: ClientAppId) -> Result<Option<ClientA
     )
     .await?;
     Ok(row.map(ClientApp::from))
+}
+
+/// Shared, so that logins to one app do not wait for each other. SQLite needs no lock, for writers take turns.
+const FIND_LOCKED: Sql = Sql::each(
+    "SELECT id, name, redirect_uris, is_active, created_by, created_at, updated_at
+     FROM client_apps WHERE id = $1 FOR SHARE",
+    "SELECT id, name, redirect_uris, is_active, created_by, created_at, updated_at
+     FROM client_apps WHERE id = $1",
+);
+
+pub(super) async fn find_locked(tx: &mut Tx, app: ClientAppId) -> Result<Option<ClientApp>, StoreError> {
+    let row = fetch_optional!(tx, Row, FIND_LOCKED, app.as_uuid()).await?;
+    Ok(row.map(ClientApp::from))
+}
+
+const LOCK: Sql = sql_for_update!("SELECT id FROM client_apps WHERE id = $1");
+
+pub(super) async fn lock(tx: &mut Tx, app: ClientAppId) -> Result<(), StoreError> {
+    fetch_scalar_optional!(tx, Uuid, LOCK, app.as_uuid()).await?;
+    Ok(())
 }
 
 pub(super) async fn insert(tx: &mut Tx, app: &ClientApp) -> Result<(), StoreError> {

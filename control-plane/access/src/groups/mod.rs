@@ -123,14 +123,12 @@ impl Groups {
         description: Option<Description>,
     ) -> Result<Group, AccessError> {
         by.require(WorkspaceRole::Admin)?;
-        let mut group = self.get(tx, by.workspace(), group).await?;
-        if let Some(name) = name {
-            name.as_str().clone_into(&mut group.name);
-        }
-        if let Some(description) = description {
-            group.description = Some(description.as_str().to_owned());
-        }
-        repository::update(tx, &group).await.map_err(name_taken)?;
+        let name = name.as_ref().map(Name::as_str);
+        let description = description.as_ref().map(Description::as_str);
+        let group = repository::update(tx, by.workspace(), group, name, description)
+            .await
+            .map_err(name_taken)?
+            .ok_or(AccessError::GroupNotFound)?;
         self.record(tx, Action::GroupUpdated, by, of_group(group.id), None)
             .await?;
         Ok(group)

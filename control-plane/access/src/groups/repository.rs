@@ -123,17 +123,28 @@ pub(super) async fn insert(tx: &mut Tx, group: &Group) -> Result<(), StoreError>
     Ok(())
 }
 
-pub(super) async fn update(tx: &mut Tx, group: &Group) -> Result<(), StoreError> {
-    execute!(
+/// Writes what is given, and nothing else: whoever changes another column at the same time loses nothing.
+pub(super) async fn update(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    group: GroupId,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Result<Option<Group>, StoreError> {
+    let row = fetch_optional!(
         tx,
-        "UPDATE groups SET name = $3, description = $4 WHERE workspace_id = $1 AND id = $2",
-        group.workspace.as_uuid(),
-        group.id.as_uuid(),
-        group.name.as_str(),
-        group.description.as_deref()
+        Row,
+        "UPDATE groups
+         SET name = COALESCE(CAST($3 AS TEXT), name), description = COALESCE(CAST($4 AS TEXT), description)
+         WHERE workspace_id = $1 AND id = $2
+         RETURNING id, workspace_id, name, description, created_by, created_at",
+        workspace.as_uuid(),
+        group.as_uuid(),
+        name,
+        description
     )
     .await?;
-    Ok(())
+    Ok(row.map(Group::from))
 }
 
 pub(super) async fn delete(tx: &mut Tx, workspace: WorkspaceId, group: GroupId) -> Result<(), StoreError> {

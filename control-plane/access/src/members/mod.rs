@@ -104,6 +104,18 @@ impl Members {
             .map(|membership| membership.role))
     }
 
+    /// The user's role in the workspace, which he keeps until the transaction ends: whoever removes him waits for that.
+    pub async fn role_locked(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<Option<WorkspaceRole>, AccessError> {
+        Ok(repository::find_locked(tx, workspace, user)
+            .await?
+            .map(|membership| membership.role))
+    }
+
     /// The workspaces that the user is a member of, with his role in each, oldest first.
     pub async fn workspaces_of(
         &self,

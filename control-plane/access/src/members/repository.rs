@@ -2,7 +2,7 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::{UserId, WorkspaceId};
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar};
+use sentinel_store::{Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar};
 use uuid::Uuid;
 
 use super::{Member, Membership};
@@ -71,6 +71,23 @@ pub(crate) async fn find(
         user.as_uuid()
     )
     .await?;
+    row.map(Membership::try_from).transpose()
+}
+
+/// Shared, so that logins do not wait for each other. SQLite needs no lock, for writers take turns.
+const FIND_LOCKED: Sql = Sql::each(
+    "SELECT id, workspace_id, user_id, role, joined_at FROM workspace_memberships
+     WHERE workspace_id = $1 AND user_id = $2 FOR SHARE",
+    "SELECT id, workspace_id, user_id, role, joined_at FROM workspace_memberships
+     WHERE workspace_id = $1 AND user_id = $2",
+);
+
+pub(super) async fn find_locked(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<Membership>, StoreError> {
+    let row = fetch_optional!(tx, Row, FIND_LOCKED, workspace.as_uuid(), user.as_uuid()).await?;
     row.map(Membership::try_from).transpose()
 }
 

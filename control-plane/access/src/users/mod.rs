@@ -2,8 +2,8 @@
 
 pub(crate) mod repository;
 
-use sentinel_core::Timestamp;
 use sentinel_core::id::UserId;
+use sentinel_core::{Change, Timestamp};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::json;
 
@@ -72,9 +72,21 @@ impl Users {
         self.find(tx, user).await?.ok_or(AccessError::UserNotFound)
     }
 
-    /// The user with this address, in whatever case it is written.
+    /// The user with this address, in whatever case it is written ([`sentinel_core::EmailKey`]).
     pub async fn find_by_email(&self, tx: &mut Tx, email: &str) -> Result<Option<User>, AccessError> {
         Ok(repository::find_by_email(tx, email).await?)
+    }
+
+    /// The user with this id, who stays as he is until the transaction ends: whoever deactivates him, or ends his
+    /// sessions, waits for it or is waited for.
+    pub async fn find_locked(&self, tx: &mut Tx, user: UserId) -> Result<Option<User>, AccessError> {
+        Ok(repository::find_locked(tx, user).await?)
+    }
+
+    /// Waits for every transaction that has the user locked, so that what they began is seen by the next statement, and
+    /// those that come later wait for this one.
+    pub async fn lock(&self, tx: &mut WriteTx, user: UserId) -> Result<(), AccessError> {
+        Ok(repository::lock(tx, user).await?)
     }
 
     /// Makes an active account.
@@ -93,7 +105,7 @@ impl Users {
             created_at: now,
             updated_at: now,
         };
-        repository::insert(tx, &user)
+        repository::insert(tx, &user, new.email.key())
             .await
             .map_err(|error| AccessError::on_conflict(error, EMAIL_UNIQUE, AccessError::EmailTaken))?;
         Ok(user)
@@ -107,19 +119,10 @@ impl Users {
         name: Option<Name>,
         avatar_url: Option<String>,
     ) -> Result<User, AccessError> {
-        let before = self.get(tx, user).await?;
-        let mut after = before.clone();
-        if let Some(name) = name {
-            name.as_str().clone_into(&mut after.name);
-        }
-        if avatar_url.is_some() {
-            after.avatar_url = avatar_url;
-        }
-        if after != before {
-            after.updated_at = self.sources.now();
-            repository::update(tx, &after).await?;
-        }
-        Ok(after)
+        let name = name.as_ref().map(Name::as_str);
+        repository::update_profile(tx, user, name, avatar_url.as_deref(), self.sources.now())
+            .await?
+            .ok_or(AccessError::UserNotFound)
     }
 
     /// Gives the user another name, on behalf of an administrator.
@@ -137,10 +140,27 @@ impl Users {
         Ok(user)
     }
 
-    /// Makes the user an administrator of this installation, or takes that away; from himself nobody can take it.
+    /// Makes the user an administrator because his address is listed as one's, unless somebody took that from him: a
+    /// demotion is not undone by the next sign-in.
+    pub async fn promote_listed(&self, tx: &mut Tx, user: User) -> Result<User, AccessError> {
+        if user.is_admin {
+            return Ok(user);
+        }
+        match repository::promote_listed(tx, user.id, self.sources.now()).await? {
+            Some(promoted) => {
+                let entry = entry(Action::UserPromotedAdmin, None, user.id);
+                self.activity.record(tx, entry).await?;
+                Ok(promoted)
+            }
+            None => Ok(user),
+        }
+    }
+
+    /// Makes the user an administrator of this installation, or takes that away; from himself nobody can take it, nor
+    /// from the last active one.
     pub async fn set_admin(
         &self,
-        tx: &mut Tx,
+        tx: &mut WriteTx,
         actor: Option<UserId>,
         user: UserId,
         is_admin: bool,
@@ -150,9 +170,12 @@ impl Users {
         }
         let mut row = self.get(tx, user).await?;
         if row.is_admin != is_admin {
-            row.is_admin = is_admin;
-            row.updated_at = self.sources.now();
-            repository::update(tx, &row).await?;
+            if !is_admin {
+                Self::require_another_administrator(tx, &row).await?;
+            }
+            row = repository::set_admin(tx, user, is_admin, self.sources.now())
+                .await?
+                .ok_or(AccessError::UserNotFound)?;
             let action = if is_admin {
                 Action::UserPromotedAdmin
             } else {
@@ -163,8 +186,10 @@ impl Users {
         Ok(row)
     }
 
-    /// Activates or deactivates the account; nobody deactivates his own. Once it is deactivated no token of it counts, at
-    /// every edge. The caller ends its sessions in the same transaction.
+    /// Activates or deactivates the account; nobody deactivates his own, or that of the last active administrator. Once
+    /// it is deactivated no token of it counts, at every edge. The caller ends its sessions in the same transaction.
+    ///
+    /// The fact is recorded even if the row says so already: what an edge may have missed is mended by saying it again.
     pub async fn set_active(
         &self,
         tx: &mut WriteTx,
@@ -176,19 +201,21 @@ impl Users {
             return Err(AccessError::OwnAccount);
         }
         let before = self.get(tx, user).await?;
+        let fact = projection::disabled(user);
+        tx.record(if is_active {
+            Change::Delete(fact)
+        } else {
+            Change::Put(fact)
+        });
         if before.is_active == is_active {
             return Ok(before);
         }
-        let after = User {
-            is_active,
-            updated_at: self.sources.now(),
-            ..before.clone()
-        };
-        repository::update(tx, &after).await?;
-        tx.record_all(projection::difference(
-            &projection::user(&before),
-            projection::user(&after),
-        ));
+        if !is_active {
+            Self::require_another_administrator(tx, &before).await?;
+        }
+        let after = repository::set_active(tx, user, is_active, self.sources.now())
+            .await?
+            .ok_or(AccessError::UserNotFound)?;
         let action = if is_active {
             Action::UserActivated
         } else {
@@ -196,6 +223,16 @@ impl Users {
         };
         self.activity.record(tx, entry(action, actor, user)).await?;
         Ok(after)
+    }
+
+    /// Refuses if nobody else could administer the installation. The transaction is a [`WriteTx`], as is that of
+    /// everybody who demotes or deactivates, so that of two who take each other's place away one is refused.
+    async fn require_another_administrator(tx: &mut WriteTx, but: &User) -> Result<(), AccessError> {
+        let matters = but.is_admin && but.is_active;
+        if matters && repository::active_administrators_but(tx, but.id).await? == 0 {
+            return Err(AccessError::LastAdministrator);
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::members::{Authority, Membership, repository as memberships};
 use crate::projection;
 use crate::sources::Sources;
 use crate::text::{Description, Name};
+use crate::users::repository as users;
 
 /// The constraint on slugs, as the store names it.
 const SLUG_UNIQUE: &str = "workspaces__slug";
@@ -80,6 +81,21 @@ impl Workspaces {
             .ok_or(AccessError::WorkspaceNotFound)
     }
 
+    /// The workspace with this id, which stays until the transaction ends: whoever deletes it waits for that.
+    pub async fn find_locked(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+    ) -> Result<Option<Workspace>, AccessError> {
+        Ok(repository::find_locked(tx, workspace).await?)
+    }
+
+    /// Waits for every transaction that has the workspace locked, so that what they began in it is seen by the next
+    /// statement, and those that come later wait for this one. Done before sessions are ended and it is deleted.
+    pub async fn lock(&self, tx: &mut WriteTx, workspace: WorkspaceId) -> Result<(), AccessError> {
+        Ok(repository::lock(tx, workspace).await?)
+    }
+
     /// The workspaces that the user is a member of, oldest first.
     pub async fn of_user(&self, tx: &mut Tx, user: UserId) -> Result<Vec<Workspace>, AccessError> {
         let workspaces = repository::of_user(tx, user).await?;
@@ -108,6 +124,9 @@ impl Workspaces {
         owner: UserId,
         new: NewWorkspace,
     ) -> Result<Workspace, AccessError> {
+        if users::find(tx, owner).await?.is_none() {
+            return Err(AccessError::UserNotFound);
+        }
         let now = self.sources.now();
         let workspace = Workspace {
             id: WorkspaceId::generate(now, self.sources.random()),
@@ -144,20 +163,18 @@ impl Workspaces {
         description: Option<Description>,
     ) -> Result<Workspace, AccessError> {
         by.require(WorkspaceRole::Admin)?;
-        let mut workspace = self.get(tx, by.workspace()).await?;
-        if let Some(name) = name {
-            name.as_str().clone_into(&mut workspace.name);
-        }
-        if let Some(description) = description {
-            workspace.description = Some(description.as_str().to_owned());
-        }
-        repository::update(tx, &workspace).await?;
+        let name = name.as_ref().map(Name::as_str);
+        let description = description.as_ref().map(Description::as_str);
+        let workspace = repository::update(tx, by.workspace(), name, description)
+            .await?
+            .ok_or(AccessError::WorkspaceNotFound)?;
         self.record(tx, Action::WorkspaceUpdated, by.actor(), workspace.id, None)
             .await?;
         Ok(workspace)
     }
 
-    /// Deletes the workspace with its memberships, groups and resources.
+    /// Deletes the workspace with its memberships, groups and resources. Its sessions were ended before, in the same
+    /// transaction: one that is left refuses the deletion.
     pub async fn delete(&self, tx: &mut WriteTx, by: &Authority) -> Result<(), AccessError> {
         by.require(WorkspaceRole::Owner)?;
         let workspace = self.get(tx, by.workspace()).await?;

@@ -2,7 +2,10 @@
 
 use sentinel_core::id::{UserId, WorkspaceId};
 use sentinel_core::{Timestamp, WorkspaceRole};
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar};
+use sentinel_store::{
+    Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_optional,
+    sql_for_update,
+};
 use uuid::Uuid;
 
 use super::{ListedWorkspace, Workspace};
@@ -57,6 +60,27 @@ pub(crate) async fn find(tx: &mut Tx, workspace: WorkspaceId) -> Result<Option<W
     )
     .await?;
     row.map(Workspace::try_from).transpose()
+}
+
+/// Shared, so that logins to one workspace do not wait for each other. SQLite needs no lock, for writers take turns.
+const FIND_LOCKED: Sql = Sql::each(
+    "SELECT id, slug, name, description, created_by, created_at FROM workspaces WHERE id = $1 FOR SHARE",
+    "SELECT id, slug, name, description, created_by, created_at FROM workspaces WHERE id = $1",
+);
+
+pub(super) async fn find_locked(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+) -> Result<Option<Workspace>, StoreError> {
+    let row = fetch_optional!(tx, Row, FIND_LOCKED, workspace.as_uuid()).await?;
+    row.map(Workspace::try_from).transpose()
+}
+
+const LOCK: Sql = sql_for_update!("SELECT id FROM workspaces WHERE id = $1");
+
+pub(super) async fn lock(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), StoreError> {
+    fetch_scalar_optional!(tx, Uuid, LOCK, workspace.as_uuid()).await?;
+    Ok(())
 }
 
 /// The workspaces that the user is a member of, with his role in each.
@@ -121,16 +145,25 @@ pub(super) async fn insert(tx: &mut Tx, workspace: &Workspace) -> Result<(), Sto
     Ok(())
 }
 
-pub(super) async fn update(tx: &mut Tx, workspace: &Workspace) -> Result<(), StoreError> {
-    execute!(
+/// Writes what is given, and nothing else: whoever changes another column at the same time loses nothing.
+pub(super) async fn update(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Result<Option<Workspace>, StoreError> {
+    let row = fetch_optional!(
         tx,
-        "UPDATE workspaces SET name = $2, description = $3 WHERE id = $1",
-        workspace.id.as_uuid(),
-        workspace.name.as_str(),
-        workspace.description.as_deref()
+        Row,
+        "UPDATE workspaces
+         SET name = COALESCE(CAST($2 AS TEXT), name), description = COALESCE(CAST($3 AS TEXT), description)
+         WHERE id = $1 RETURNING id, slug, name, description, created_by, created_at",
+        workspace.as_uuid(),
+        name,
+        description
     )
     .await?;
-    Ok(())
+    row.map(Workspace::try_from).transpose()
 }
 
 /// Deletes the workspace, from which everything that edges know must be gone already.

@@ -292,6 +292,13 @@ async fn replayed(world: &World) -> BTreeSet<String> {
         known = last.revision;
         for change in logged.into_iter().flat_map(|logged| logged.changes) {
             match change {
+                // That a user is deactivated, or not, is said again whenever somebody says so: see `Users::set_active`.
+                Change::Put(fact @ Fact::DisabledUser(_)) => {
+                    facts.insert(key_of(&fact), fact);
+                }
+                Change::Delete(fact @ Fact::DisabledUser(_)) => {
+                    facts.remove(&key_of(&fact));
+                }
                 Change::Put(fact) => {
                     assert!(
                         facts.get(&key_of(&fact)) != Some(&fact),

@@ -128,4 +128,41 @@ on_both_backends! {
         assert_eq!(second.items.len(), 1);
         assert_eq!(second.items[0].member_count, 1);
     }
+    async fn a_user_who_is_gone_makes_no_workspace(store: TestStore) {
+        let world = World::new(store);
+        let nobody = uuid::Uuid::nil().into();
+        let refused = world
+            .write(async |tx, access| access.workspaces.create(tx, Some(nobody), nobody, named("acme")).await)
+            .await;
+        assert!(matches!(refused, Err(AccessError::UserNotFound)), "{refused:?}");
+    }
+
+    async fn two_who_change_different_things_both_have_their_way(store: TestStore) {
+        let world = World::new(store);
+        let alice = world.user("alice").await;
+        let workspace = world.workspace("acme", alice.id).await;
+        let group = world.group(workspace, "eng", &[]).await;
+        let by = Authority::of_administrator(workspace, None);
+        let (name, text) = ("Renamed", "Described");
+        let mut tx = world.store.db.begin().await.expect("tx");
+        let access = world.access.clone();
+        access.workspaces.update(&mut tx, &by, name.parse().ok(), None).await.expect("renamed");
+        access.groups.update(&mut tx, &by, group, name.parse().ok(), None).await.expect("renamed");
+        let (db, other) = (world.store.db.clone(), access.clone());
+        let mut second = tokio::spawn(async move {
+            let mut tx = db.begin().await?;
+            other.workspaces.update(&mut tx, &by, None, text.parse().ok()).await?;
+            other.groups.update(&mut tx, &by, group, None, text.parse().ok()).await?;
+            tx.commit().await?;
+            Ok::<_, AccessError>(())
+        });
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut second).await;
+        assert!(waits.is_err(), "the row is being changed");
+        tx.commit().await.expect("commit");
+        second.await.expect("no panic").expect("described");
+        let found = world.read(async |tx, access| access.workspaces.get(tx, workspace).await).await.expect("workspace");
+        assert_eq!((found.name.as_str(), found.description.as_deref()), (name, Some(text)));
+        let groups = world.read(async |tx, access| access.groups.list(tx, workspace).await).await.expect("groups");
+        assert_eq!((groups[0].name.as_str(), groups[0].description.as_deref()), (name, Some(text)));
+    }
 }

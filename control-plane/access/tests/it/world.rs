@@ -100,8 +100,9 @@ impl World {
     }
 
     pub(crate) async fn user(&self, name: &str) -> User {
+        let local: String = name.chars().filter(char::is_ascii).collect();
         let new = NewUser {
-            email: format!("{name}@example.com").parse().expect("address"),
+            email: format!("{local}@example.com").parse().expect("address"),
             name: name.parse().expect("name"),
             avatar_url: None,
             is_admin: false,

@@ -1,7 +1,13 @@
 //! Whose account a sign-in at a provider is. Accounts are keyed by (provider, subject), which a provider never gives to
 //! somebody else; an e-mail address decides only when the provider vouches for it and its configuration says so.
+//!
+//! Who administers the installation is decided by the address of the *account*, which was vouched for when the account was
+//! made. What a provider says about the address later decides nothing: a provider can say what it likes about people who
+//! have an account already. And what an administrator has decided is not undone by a sign-in.
 
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -9,7 +15,7 @@ use sentinel_access::Access;
 use sentinel_access::text::{Email, Name, avatar_url};
 use sentinel_access::users::{NewUser, User};
 use sentinel_core::id::SocialAccountId;
-use sentinel_core::{Clock, Random};
+use sentinel_core::{Clock, EmailKey, Random};
 use sentinel_store::{StoreError, Tx};
 
 use crate::error::IdentityError;
@@ -32,6 +38,8 @@ pub struct Identity {
 /// Why a sign-in leads to no account.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountRefusal {
+    #[error("the provider's id of the person is not 1 to 255 characters without control characters")]
+    Subject,
     #[error("the provider gave no e-mail address")]
     NoEmail,
     #[error("the provider does not vouch for the e-mail address")]
@@ -50,7 +58,7 @@ pub(crate) enum AccountRefusal {
 #[derive(Clone)]
 pub(crate) struct Accounts {
     access: Access,
-    admin_emails: Arc<[String]>,
+    admin_emails: Arc<[EmailKey]>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -62,7 +70,10 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let admin_emails = admin_emails.into_iter().map(|email| email.to_lowercase()).collect();
+        let admin_emails = admin_emails
+            .into_iter()
+            .filter_map(|email| EmailKey::of(&email).ok())
+            .collect();
         Self {
             access,
             admin_emails,
@@ -83,68 +94,113 @@ impl Accounts {
         identity: &Identity,
         admins_only: bool,
     ) -> Result<User, AccountRefusal> {
+        if !is_subject(&identity.subject) {
+            return Err(AccountRefusal::Subject);
+        }
         let address = identity.email.as_deref().ok_or(AccountRefusal::NoEmail)?;
         if !identity.email_verified {
             return Err(AccountRefusal::EmailNotVerified);
         }
         let email: Email = address.parse().map_err(|_| AccountRefusal::NoEmail)?;
-        let named_admin = self.admin_emails.contains(&email.as_str().to_lowercase());
-        let given: Option<Name> = identity.name.as_deref().and_then(|name| name.parse().ok());
+        let given: Option<Name> = identity.name.as_deref().and_then(Name::lenient);
         let picture = identity.picture.as_deref().and_then(avatar_url);
 
-        let known = rows::user_of(tx, provider, &identity.subject).await.map_err(IdentityError::from)?;
+        let known = rows::user_of(tx, provider, &identity.subject)
+            .await
+            .map_err(IdentityError::from)?;
         let (user, is_new_account) = match known {
-            Some(id) => (self.access.users.get(tx, id).await.map_err(IdentityError::from)?, false),
-            None => match self.access.users.find_by_email(tx, email.as_str()).await.map_err(IdentityError::from)? {
+            Some(id) => (
+                self.access.users.get(tx, id).await.map_err(IdentityError::from)?,
+                false,
+            ),
+            None => match self
+                .access
+                .users
+                .find_by_email(tx, email.as_str())
+                .await
+                .map_err(IdentityError::from)?
+            {
                 Some(user) if link_by_verified_email => (user, true),
                 Some(_) => return Err(AccountRefusal::EmailUsed),
-                None if admins_only && !named_admin => return Err(AccountRefusal::NotAdmin),
                 None => {
-                    let local = email.as_str().split('@').next().and_then(|local| local.parse().ok());
+                    let is_admin = self.admin_emails.contains(email.key());
+                    if admins_only && !is_admin {
+                        return Err(AccountRefusal::NotAdmin);
+                    }
+
+                    let local = email
+                        .as_str()
+                        .split('@')
+                        .next()
+                        .and_then(|local| local.parse().ok());
                     let new = NewUser {
                         email,
                         name: given.clone().or(local).ok_or(AccountRefusal::NoEmail)?,
                         avatar_url: picture.clone(),
-                        is_admin: named_admin,
+                        is_admin,
                     };
-                    (self.access.users.create(tx, new).await.map_err(IdentityError::from)?, true)
+                    (
+                        self.access
+                            .users
+                            .create(tx, new)
+                            .await
+                            .map_err(IdentityError::from)?,
+                        true,
+                    )
                 }
             },
         };
         if !user.is_active {
             return Err(AccountRefusal::Deactivated);
         }
-        if admins_only && !user.is_admin && !named_admin {
+        let mut user = user;
+        if self.is_listed(&user) {
+            user = self
+                .access
+                .users
+                .promote_listed(tx, user)
+                .await
+                .map_err(IdentityError::from)?;
+        }
+        if admins_only && !user.is_admin {
             return Err(AccountRefusal::NotAdmin);
         }
         if is_new_account {
-            self.link(tx, &user, provider, identity).await?;
+            self.link(tx, &user, provider, identity, given.as_ref()).await?;
         }
-        let mut user = self
+        Ok(self
             .access
             .users
             .update_profile(tx, user.id, given, picture)
             .await
-            .map_err(IdentityError::from)?;
-        if named_admin && !user.is_admin {
-            user = self
-                .access
-                .users
-                .set_admin(tx, None, user.id, true)
-                .await
-                .map_err(IdentityError::from)?;
-        }
-        Ok(user)
+            .map_err(IdentityError::from)?)
     }
 
-    async fn link(&self, tx: &mut Tx, user: &User, provider: &str, identity: &Identity) -> Result<(), AccountRefusal> {
+    /// Whether the address of the account, as it was made with, is an administrator's.
+    fn is_listed(&self, user: &User) -> bool {
+        EmailKey::of(&user.email).is_ok_and(|key| self.admin_emails.contains(&key))
+    }
+
+    async fn link(
+        &self,
+        tx: &mut Tx,
+        user: &User,
+        provider: &str,
+        identity: &Identity,
+        name: Option<&Name>,
+    ) -> Result<(), AccountRefusal> {
         let now = self.clock.now();
         let id = SocialAccountId::generate(now, &*self.random);
-        match rows::insert(tx, id, user.id, provider, identity, now).await {
+        match rows::insert(tx, id, user.id, (provider, &identity.subject), name, now).await {
             Ok(()) => Ok(()),
             // The user has another account at this very provider: two people share an address there.
             Err(StoreError::Conflict { .. }) => Err(AccountRefusal::EmailUsed),
             Err(error) => Err(IdentityError::from(error).into()),
         }
     }
+}
+
+/// OpenID Connect Core §2 allows 255 characters of ASCII; some providers write others. PostgreSQL takes no NUL.
+fn is_subject(subject: &str) -> bool {
+    (1..=255).contains(&subject.chars().count()) && !subject.chars().any(char::is_control)
 }

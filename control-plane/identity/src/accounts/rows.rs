@@ -1,14 +1,17 @@
 //! SQL of `social_accounts`.
 
+use sentinel_access::text::Name;
 use sentinel_core::Timestamp;
 use sentinel_core::id::{SocialAccountId, UserId};
 use sentinel_store::{StoreError, Tx, execute, fetch_scalar_optional};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::Identity;
-
-pub(super) async fn user_of(tx: &mut Tx, provider: &str, subject: &str) -> Result<Option<UserId>, StoreError> {
+pub(super) async fn user_of(
+    tx: &mut Tx,
+    provider: &str,
+    subject: &str,
+) -> Result<Option<UserId>, StoreError> {
     let user = fetch_scalar_optional!(
         tx,
         Uuid,
@@ -24,11 +27,11 @@ pub(super) async fn insert(
     tx: &mut Tx,
     id: SocialAccountId,
     user: UserId,
-    provider: &str,
-    identity: &Identity,
+    (provider, subject): (&str, &str),
+    name: Option<&Name>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let data = serde_json::json!({ "email": identity.email, "name": identity.name });
+    let data = serde_json::json!({ "name": name.map(Name::as_str) });
     execute!(
         tx,
         "INSERT INTO social_accounts (id, user_id, provider, provider_user_id, provider_data, created_at, updated_at)
@@ -36,7 +39,7 @@ pub(super) async fn insert(
         id.as_uuid(),
         user.as_uuid(),
         provider,
-        identity.subject.as_str(),
+        subject,
         Json(data),
         now,
     )

@@ -79,7 +79,9 @@ impl EncryptionKey {
     }
 
     fn cipher(&self) -> Option<LessSafeKey> {
-        UnboundKey::new(&AES_256_GCM, self.0.expose_secret()).ok().map(LessSafeKey::new)
+        UnboundKey::new(&AES_256_GCM, self.0.expose_secret())
+            .ok()
+            .map(LessSafeKey::new)
     }
 }
 
@@ -127,7 +129,10 @@ mod tests {
             EncryptionKey::generate(&SystemRandom),
         );
         let sealed = key.seal("row a", b"private", &SystemRandom);
-        assert_eq!(key.open("row a", &sealed).expect("opens").expose_secret(), b"private");
+        assert_eq!(
+            key.open("row a", &sealed).expect("opens").expose_secret(),
+            b"private"
+        );
         assert!(key.open("row b", &sealed).is_none());
         assert!(other.open("row a", &sealed).is_none());
         for index in 0..sealed.len() {

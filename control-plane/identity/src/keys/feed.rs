@@ -21,7 +21,8 @@ pub struct FeedKey {
 
 impl FeedKey {
     pub(super) fn generate(random: &dyn Random) -> Result<Self, KeysError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&secret_bytes(random)).map_err(|_| KeysError::Generate)?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(&secret_bytes(random)).map_err(|_| KeysError::Generate)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeysError::Generate)?;
         Self::from_pkcs8(&SecretSlice::from(pkcs8.as_ref().to_vec())).ok_or(KeysError::Generate)
     }
@@ -63,7 +64,10 @@ impl FeedKey {
 
     pub(super) fn jwk(&self) -> String {
         let x = URL_SAFE_NO_PAD.encode(self.public.as_bytes());
-        format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}","use":"sig","alg":"EdDSA","kid":"{}"}}"#, self.kid)
+        format!(
+            r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}","use":"sig","alg":"EdDSA","kid":"{}"}}"#,
+            self.kid
+        )
     }
 
     pub(super) fn pkcs8(&self) -> &[u8] {
@@ -88,7 +92,11 @@ mod tests {
         let key = FeedKey::generate(&SystemRandom).expect("key");
         let signature = key.sign("frame", b"payload");
         assert!(key.verify_key().verify("frame", b"payload", &signature).is_ok());
-        assert!(key.verify_key().verify("heartbeat", b"payload", &signature).is_err());
+        assert!(
+            key.verify_key()
+                .verify("heartbeat", b"payload", &signature)
+                .is_err()
+        );
         let again = FeedKey::from_pkcs8(&SecretSlice::from(key.pkcs8().to_vec())).expect("own DER");
         assert_eq!(again.verify_key(), key.verify_key());
         assert_eq!(again.kid(), key.kid());

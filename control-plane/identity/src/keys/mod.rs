@@ -127,7 +127,11 @@ impl Keys {
         drop(tx);
         if missing_token || missing_feed {
             // Made before the lock is taken: it takes a moment, and one too many is no harm.
-            let token = if missing_token { Some(TokenKey::generate()?) } else { None };
+            let token = if missing_token {
+                Some(TokenKey::generate()?)
+            } else {
+                None
+            };
             let feed = FeedKey::generate(&*self.0.random)?;
             let mut tx = self.0.database.write().await?;
             if let Some(token) = &token
@@ -160,7 +164,9 @@ impl Keys {
 
     /// The key that signs tokens now.
     pub(crate) async fn current(&self, tx: &mut Tx) -> Result<Arc<TokenKey>, KeysError> {
-        let row = rows::current(tx, Purpose::Token).await?.ok_or(KeysError::Missing("token"))?;
+        let row = rows::current(tx, Purpose::Token)
+            .await?
+            .ok_or(KeysError::Missing("token"))?;
         if let Some(key) = self.opened().get(&row.kid) {
             return Ok(Arc::clone(key));
         }
@@ -183,7 +189,9 @@ impl Keys {
     /// The key that signs what edges are told.
     pub async fn feed_key(&self) -> Result<FeedKey, KeysError> {
         let mut tx = self.0.database.read().await?;
-        let row = rows::current(&mut tx, Purpose::Feed).await?.ok_or(KeysError::Missing("feed"))?;
+        let row = rows::current(&mut tx, Purpose::Feed)
+            .await?
+            .ok_or(KeysError::Missing("feed"))?;
         let pkcs8 = self.open(Purpose::Feed, &row)?;
         FeedKey::from_pkcs8(&pkcs8).ok_or_else(|| KeysError::Decrypt(row.kid))
     }
@@ -294,5 +302,9 @@ async fn signing_facts(tx: &mut Tx) -> Result<Vec<SigningKeyFact>, KeysError> {
 
 /// The public token keys as facts.
 pub(crate) async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, KeysError> {
-    Ok(signing_facts(tx).await?.into_iter().map(Fact::SigningKey).collect())
+    Ok(signing_facts(tx)
+        .await?
+        .into_iter()
+        .map(Fact::SigningKey)
+        .collect())
 }

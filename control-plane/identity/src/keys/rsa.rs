@@ -44,7 +44,7 @@ impl TokenKey {
         Self::from_pair(&pair)
     }
 
-    pub(super) fn from_pem(text: &SecretString) -> Result<Self, InvalidTokenKey> {
+    pub(crate) fn from_pem(text: &SecretString) -> Result<Self, InvalidTokenKey> {
         let (label, der) = pem::decode(text).ok_or(InvalidTokenKey::Pem)?;
         let pair = match label {
             Label::PrivateKey => KeyPair::from_pkcs8(der.expose_secret()),
@@ -62,7 +62,8 @@ impl TokenKey {
         let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| InvalidTokenKey::Rsa)?;
         let pkcs8 = SecretSlice::from(der.as_ref().to_vec());
         let text = pem::encode(pkcs8.expose_secret());
-        let encoding = EncodingKey::from_rsa_pem(text.expose_secret().as_bytes()).map_err(|_| InvalidTokenKey::Rsa)?;
+        let encoding =
+            EncodingKey::from_rsa_pem(text.expose_secret().as_bytes()).map_err(|_| InvalidTokenKey::Rsa)?;
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(jwk.kid().to_owned());
         Ok(Self {
@@ -117,7 +118,11 @@ mod tests {
 
     #[test]
     fn what_is_no_key_says_so() {
-        let refused = |text: &str| TokenKey::from_pem(&text.to_owned().into()).expect_err("refused").to_string();
+        let refused = |text: &str| {
+            TokenKey::from_pem(&text.to_owned().into())
+                .expect_err("refused")
+                .to_string()
+        };
         assert!(refused("hello").starts_with("not a PEM file"));
         let pem = pem::encode(&[1; 64]);
         assert!(refused(pem.expose_secret()).starts_with("not an RSA private key"));

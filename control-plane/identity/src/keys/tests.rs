@@ -4,7 +4,12 @@ use super::*;
 use crate::testing::{LIFETIMES, keys};
 
 async fn kids(keys: &Keys) -> Vec<String> {
-    keys.list().await.expect("keys").into_iter().map(|key| key.kid).collect()
+    keys.list()
+        .await
+        .expect("keys")
+        .into_iter()
+        .map(|key| key.kid)
+        .collect()
 }
 
 on_both_backends! {

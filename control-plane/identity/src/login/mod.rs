@@ -5,6 +5,7 @@
 //! short-lived store under the digest of `state`, and bound to the browser by a cookie; it is taken once. When that
 //! store is away nobody can log in, and nothing else is affected.
 
+mod discovery;
 mod provider;
 mod refusal;
 mod state;
@@ -29,11 +30,11 @@ use crate::accounts::Accounts;
 use crate::error::IdentityError;
 use crate::outbound::Outbound;
 use crate::sessions::{Context, Grant, Sessions};
-use crate::tokens::{AdminToken, TokenPair};
+use crate::tokens::{AdminToken, TokenPair, plain_methods};
 use provider::{Arrival, Provider};
 use state::{CodeGrant, LoginState, Purpose, digest, fresh_secret};
 
-/// The longest `state` that an application may have echoed.
+/// The longest `state` that an application may have echoed, in characters.
 const MAX_STATE: usize = 512;
 
 /// What is configured about logins.
@@ -142,7 +143,7 @@ impl Login {
         let providers = settings
             .providers
             .into_iter()
-            .map(|provider| Provider::new(provider, outbound.clone(), Arc::clone(&clock)))
+            .map(|provider| Provider::new(provider, outbound, Arc::clone(&clock)))
             .collect();
         let accounts = Accounts::new(
             access.clone(),
@@ -165,25 +166,50 @@ impl Login {
 
     /// The names of the providers.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.0.providers.iter().map(|provider| provider.settings.name.as_str())
+        self.0
+            .providers
+            .iter()
+            .map(|provider| provider.settings.name.as_str())
     }
 
     /// Begins a login to an application.
-    pub async fn begin(&self, provider: &str, asked: AppLogin) -> Result<Started, LoginError> {
+    pub async fn begin(
+        &self,
+        provider: &str,
+        asked: AppLogin,
+        context: &Context,
+    ) -> Result<Started, LoginError> {
+        let result = self.begin_app(provider, asked).await;
+        let reason = result.as_ref().err().and_then(LoginError::reason);
+        self.note_failure(Action::LoginFailed, provider, context, reason)
+            .await;
+        result
+    }
+
+    async fn begin_app(&self, provider: &str, asked: AppLogin) -> Result<Started, LoginError> {
         let provider = self.provider(provider)?;
         if asked.code_challenge_method != "S256" {
             return Err(LoginError::ChallengeMethod);
         }
         let is_challenge = asked.code_challenge.len() == 43
-            && asked.code_challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+            && asked
+                .code_challenge
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !is_challenge {
             return Err(LoginError::Challenge);
         }
-        if asked.state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
+        if asked
+            .state
+            .as_ref()
+            .is_some_and(|state| state.chars().count() > MAX_STATE)
+        {
             return Err(LoginError::State);
         }
         let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
-        let app = self.client_app(&mut tx, asked.client_id, &asked.redirect_uri).await?;
+        let app = self
+            .client_app(&mut tx, asked.client_id, &asked.redirect_uri)
+            .await?;
         drop(tx);
         let purpose = Purpose::App {
             client_app: app.ok_or(LoginError::AppNotAllowed)?.id,
@@ -191,14 +217,19 @@ impl Login {
             code_challenge: asked.code_challenge,
             state: asked.state,
         };
-        self.depart(provider, &self.callback_url("auth/callback", provider)?, purpose).await
+        self.depart(provider, &self.callback_url("auth/callback", provider)?, purpose)
+            .await
     }
 
     /// Begins a login to the admin panel.
     pub async fn begin_admin(&self, provider: &str) -> Result<Started, LoginError> {
         let provider = self.provider(provider)?;
-        self.depart(provider, &self.callback_url("auth/admin/callback", provider)?, Purpose::Admin)
-            .await
+        self.depart(
+            provider,
+            &self.callback_url("auth/admin/callback", provider)?,
+            Purpose::Admin,
+        )
+        .await
     }
 
     /// Ends a login to an application. `cookie` looks up a cookie of the browser by its name.
@@ -210,7 +241,9 @@ impl Login {
         context: &Context,
     ) -> Result<Finished, CallbackRefusal> {
         let result = self.finish(provider, query, cookie, false, context).await;
-        self.note_failure(Action::LoginFailed, provider, context, &result).await;
+        let reason = result.as_ref().err().and_then(CallbackRefusal::reason);
+        self.note_failure(Action::LoginFailed, provider, context, reason)
+            .await;
         result
     }
 
@@ -223,19 +256,29 @@ impl Login {
         context: &Context,
     ) -> Result<Finished, CallbackRefusal> {
         let result = self.finish(provider, query, cookie, true, context).await;
-        self.note_failure(Action::AdminLoginFailed, provider, context, &result).await;
+        let reason = result.as_ref().err().and_then(CallbackRefusal::reason);
+        self.note_failure(Action::AdminLoginFailed, provider, context, reason)
+            .await;
         result
     }
 
     /// The name of the cookie that binds the login of `state` to its browser.
     pub fn cookie_name(state: &str) -> String {
-        let digest: String = digest(state).chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+        let digest: String = digest(state)
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(16)
+            .collect();
         format!("sentinel_login_{digest}")
     }
 
     /// The workspaces that the user of a code may choose from. The code stays good. With `verifier` whoever asks also
     /// proves that the code was made for him.
-    pub async fn workspaces(&self, code: &str, verifier: Option<&str>) -> Result<Vec<WorkspaceChoice>, ExchangeError> {
+    pub async fn workspaces(
+        &self,
+        code: &str,
+        verifier: Option<&str>,
+    ) -> Result<Vec<WorkspaceChoice>, ExchangeError> {
         let grant: CodeGrant = state::peek(&*self.0.short_lived, code, self.0.clock.now())
             .await?
             .ok_or(ExchangeError::InvalidCode)?;
@@ -243,7 +286,13 @@ impl Login {
             return Err(ExchangeError::Pkce);
         }
         let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
-        let user = self.0.access.users.find(&mut tx, grant.user).await.map_err(IdentityError::from)?;
+        let user = self
+            .0
+            .access
+            .users
+            .find(&mut tx, grant.user)
+            .await
+            .map_err(IdentityError::from)?;
         if !user.is_some_and(|user| user.is_active) {
             return Err(ExchangeError::UserNotFound);
         }
@@ -279,11 +328,12 @@ impl Login {
         if !grant.is_proved_by(verifier) {
             return Err(ExchangeError::Pkce);
         }
-        let known = self.0.providers.iter().any(|provider| provider.settings.name == grant.provider);
-        let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
-        let app = self.0.access.client_apps.find(&mut tx, grant.client_app).await.map_err(IdentityError::from)?;
-        drop(tx);
-        if !known || !app.is_some_and(|app| app.is_active) {
+        let known = self
+            .0
+            .providers
+            .iter()
+            .any(|provider| provider.settings.name == grant.provider);
+        if !known {
             return Err(ExchangeError::WithdrawnCode);
         }
         let grant = Grant {
@@ -330,7 +380,12 @@ impl Login {
         Ok(app.filter(|app| app.accepts(redirect_uri)))
     }
 
-    async fn depart(&self, provider: &Provider, callback: &Url, purpose: Purpose) -> Result<Started, LoginError> {
+    async fn depart(
+        &self,
+        provider: &Provider,
+        callback: &Url,
+        purpose: Purpose,
+    ) -> Result<Started, LoginError> {
         let secret = || fresh_secret(&*self.0.random);
         let (login, cookie_value) = (secret(), secret());
         let departure = provider.depart(callback, &login, secret(), secret()).await?;
@@ -359,25 +414,42 @@ impl Login {
         admin: bool,
         context: &Context,
     ) -> Result<Finished, CallbackRefusal> {
-        let provider = self.provider(provider).map_err(|_| CallbackRefusal::UnknownProvider)?;
+        let provider = self
+            .provider(provider)
+            .map_err(|_| CallbackRefusal::UnknownProvider)?;
         let login = query.state.as_deref().ok_or(CallbackRefusal::InvalidSession)?;
         let bound = cookie(&Self::cookie_name(login)).map(digest);
         let kept: LoginState = state::take(&*self.0.short_lived, login, self.0.clock.now())
             .await?
             .ok_or(CallbackRefusal::SessionExpired)?;
-        let same_browser = bound.is_some_and(|bound| constant_time_eq(bound.as_bytes(), kept.binding.as_bytes()));
-        let same_flow = kept.provider == provider.settings.name && matches!(kept.purpose, Purpose::Admin) == admin;
+        let same_browser =
+            bound.is_some_and(|bound| constant_time_eq(bound.as_bytes(), kept.binding.as_bytes()));
+        let same_flow =
+            kept.provider == provider.settings.name && matches!(kept.purpose, Purpose::Admin) == admin;
         if !same_browser || !same_flow {
             return Err(CallbackRefusal::InvalidSession);
         }
         let Some(code) = query.code.filter(|_| query.error.is_none()) else {
             return Err(CallbackRefusal::Declined);
         };
-        let path = if admin { "auth/admin/callback" } else { "auth/callback" };
-        let callback = self.callback_url(path, provider).map_err(|_| CallbackRefusal::UnknownProvider)?;
-        let arrival = provider
-            .arrive(&callback, code, query.iss.as_deref(), &kept.nonce, kept.pkce_verifier)
+        let path = if admin {
+            "auth/admin/callback"
+        } else {
+            "auth/callback"
+        };
+        let callback = self
+            .callback_url(path, provider)
+            .map_err(|_| CallbackRefusal::UnknownProvider)?;
+        let mut arrival = provider
+            .arrive(
+                &callback,
+                code,
+                query.iss.as_deref(),
+                &kept.nonce,
+                kept.pkce_verifier,
+            )
             .await?;
+        arrival.amr = plain_methods(arrival.amr);
         match kept.purpose {
             Purpose::App {
                 client_app,
@@ -390,7 +462,9 @@ impl Login {
                 if app.is_none() {
                     return Err(CallbackRefusal::AppNotAllowed);
                 }
-                let user = self.user(&mut tx, provider, &arrival, false, Action::UserLogin, context).await?;
+                let user = self
+                    .user(&mut tx, provider, &arrival, false, Action::UserLogin, context)
+                    .await?;
                 let code = fresh_secret(&*self.0.random);
                 let grant = CodeGrant {
                     user,
@@ -407,7 +481,9 @@ impl Login {
             }
             Purpose::Admin => {
                 let mut tx = self.0.database.write().await.map_err(IdentityError::from)?;
-                let user = self.user(&mut tx, provider, &arrival, true, Action::AdminLogin, context).await?;
+                let user = self
+                    .user(&mut tx, provider, &arrival, true, Action::AdminLogin, context)
+                    .await?;
                 let grant = Grant {
                     user,
                     workspace: None,
@@ -457,7 +533,12 @@ impl Login {
                 "provider": settings.name, "ip": context.ip, "user_agent": context.user_agent,
             })),
         };
-        self.0.access.activity.record(tx, entry).await.map_err(IdentityError::from)?;
+        self.0
+            .access
+            .activity
+            .record(tx, entry)
+            .await
+            .map_err(IdentityError::from)?;
         Ok(user.id)
     }
 
@@ -467,11 +548,11 @@ impl Login {
         action: Action,
         provider: &str,
         context: &Context,
-        result: &Result<Finished, CallbackRefusal>,
+        reason: Option<&'static str>,
     ) {
-        let Err(refusal) = result else { return };
-        let Some(reason) = refusal.reason() else { return };
-        let provider: String = provider.chars().take(64).collect();
+        let Some(reason) = reason else { return };
+        // Anybody can write anything into the address; PostgreSQL takes no NUL.
+        let provider: String = provider.chars().filter(|c| !c.is_control()).take(64).collect();
         let entry = Entry {
             action,
             actor: None,

@@ -1,35 +1,25 @@
-//! One OpenID provider: its discovery document, the address where a login begins, and the exchange of its code for an
-//! identity that was verified (OpenID Connect Core 1.0 §3.1, Discovery 1.0, PKCE RFC 7636, `iss` RFC 9207).
+//! One OpenID provider: the address where a login begins, and the exchange of its code for an identity that was verified
+//! (OpenID Connect Core 1.0 §3.1, PKCE RFC 7636, `iss` RFC 9207). What the provider says about itself is in
+//! [`super::discovery`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
-    CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
-    CoreSubjectIdentifierType, CoreUserInfoClaims,
-};
+use openidconnect::core::{CoreAuthenticationFlow, CoreIdTokenClaims, CoreUserInfoClaims};
 use openidconnect::{
-    AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse,
-    PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, Scope, SignatureVerificationError,
-    TokenResponse,
+    AuthorizationCode, ClaimsVerificationError, CsrfToken, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, Scope, SignatureVerificationError, TokenResponse,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sentinel_core::{Clock, Timestamp};
-use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use url::Url;
 
+use super::discovery::{Discovered, Discovery, describe};
 use crate::accounts::Identity;
-use crate::outbound::{Outbound, OutboundError};
+use crate::outbound::{IssuerClient, Outbound};
 
-/// For how long a discovery document is used.
-const KEPT: Duration = Duration::from_hours(1);
-/// How soon it may be fetched again because a token names a key that it does not have.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How far the provider's clock may be ahead of ours.
+const CLOCK_DIFFERENCE: Duration = Duration::from_mins(5);
 
 /// What is configured about a provider.
 #[derive(Clone)]
@@ -66,6 +56,12 @@ pub enum ProviderError {
     /// The ID token is not one for this login.
     #[error("the ID token is not accepted")]
     IdToken(#[from] ClaimsVerificationError),
+    /// The ID token was given to another client (`azp`).
+    #[error("the ID token was given to another client")]
+    AuthorizedParty,
+    /// The ID token or the sign-in it tells of is of a time that is still to come.
+    #[error("the ID token is from the future: compare the clocks of the provider and of this machine")]
+    Future,
     /// The answer names another issuer than the one that was asked.
     #[error("the answer is from another issuer than the one that was asked")]
     Issuer,
@@ -74,47 +70,11 @@ pub enum ProviderError {
     UserInfo(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The member of the discovery document that openidconnect does not know (RFC 9207 §3).
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-struct Extra {
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
-}
-
-impl AdditionalProviderMetadata for Extra {}
-
-type Metadata = ProviderMetadata<
-    Extra,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
-
-type Client =
-    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
-
-struct Discovered {
-    client: Client,
-    /// The issuer as the provider writes it.
-    issuer: String,
-    algorithms: Vec<CoreJwsSigningAlgorithm>,
-    says_iss: bool,
-    at: Instant,
-}
-
 /// A provider.
 pub(super) struct Provider {
     pub(super) settings: ProviderSettings,
-    discovered: Mutex<Option<Arc<Discovered>>>,
-    outbound: Outbound,
+    discovery: Discovery,
+    client: IssuerClient,
     clock: Arc<dyn Clock>,
 }
 
@@ -133,11 +93,12 @@ pub(super) struct Arrival {
 }
 
 impl Provider {
-    pub(super) fn new(settings: ProviderSettings, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(settings: ProviderSettings, outbound: &Outbound, clock: Arc<dyn Clock>) -> Self {
+        let client = outbound.client(&settings.issuer);
         Self {
+            discovery: Discovery::new(settings.clone(), client.clone()),
             settings,
-            discovered: Mutex::default(),
-            outbound,
+            client,
             clock,
         }
     }
@@ -150,9 +111,13 @@ impl Provider {
         nonce: String,
         pkce_verifier: String,
     ) -> Result<Departure, ProviderError> {
-        let discovered = self.discover(KEPT).await?;
-        let client = discovered.client.clone().set_redirect_uri(RedirectUrl::from_url(callback.clone()));
-        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pkce_verifier.clone()));
+        let discovered = self.discovery.current().await?;
+        let client = discovered
+            .client
+            .clone()
+            .set_redirect_uri(RedirectUrl::from_url(callback.clone()));
+        let challenge =
+            PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pkce_verifier.clone()));
         let (state, asked_nonce) = (CsrfToken::new(state.to_owned()), Nonce::new(nonce.clone()));
         let (url, _, _) = client
             .authorize_url(
@@ -179,36 +144,42 @@ impl Provider {
         nonce: &str,
         pkce_verifier: String,
     ) -> Result<Arrival, ProviderError> {
-        let discovered = self.discover(KEPT).await?;
+        let discovered = self.discovery.current().await?;
         match iss {
             Some(iss) if iss != discovered.issuer => return Err(ProviderError::Issuer),
             None if discovered.says_iss => return Err(ProviderError::Issuer),
             _ => {}
         }
-        let client = discovered.client.clone().set_redirect_uri(RedirectUrl::from_url(callback.clone()));
+        let client = discovered
+            .client
+            .clone()
+            .set_redirect_uri(RedirectUrl::from_url(callback.clone()));
         let answer = client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|error| ProviderError::Exchange(error.into()))?
             .set_pkce_verifier(PkceCodeVerifier::new(pkce_verifier))
-            .request_async(&self.outbound)
+            .request_async(&self.client)
             .await
             .map_err(|error| ProviderError::Exchange(describe(&error)))?;
         let token = answer.id_token().ok_or(ProviderError::NoIdToken)?;
         let nonce = Nonce::new(nonce.to_owned());
         let claims = match self.verify(&discovered, token, &nonce) {
             // The provider may have changed its keys since the discovery document was fetched.
-            Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
-                let again = self.discover(AGAIN).await?;
+            Err(ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::NoMatchingKey,
+            )) => {
+                let again = self.discovery.renewed().await?;
                 self.verify(&again, token, &nonce)?
             }
             result => result?,
         };
+        self.check(&claims)?;
         let mut identity = identity(&claims);
         if identity.email.is_none() && client.user_info_url().is_some() {
             let info: CoreUserInfoClaims = client
                 .user_info(answer.access_token().to_owned(), Some(claims.subject().clone()))
                 .map_err(|error| ProviderError::UserInfo(error.into()))?
-                .request_async(&self.outbound)
+                .request_async(&self.client)
                 .await
                 .map_err(|error| ProviderError::UserInfo(describe(&error)))?;
             complete(&mut identity, &info);
@@ -238,91 +209,30 @@ impl Provider {
         token.claims(&verifier, nonce).cloned()
     }
 
+    /// What the library leaves to us (OpenID Connect Core §3.1.3.7, items 5 and 10).
+    fn check(&self, claims: &CoreIdTokenClaims) -> Result<(), ProviderError> {
+        if claims
+            .authorized_party()
+            .is_some_and(|party| party.as_str() != self.settings.client_id)
+        {
+            return Err(ProviderError::AuthorizedParty);
+        }
+        let latest = self.clock.now() + CLOCK_DIFFERENCE;
+        if claims.issue_time() > latest || claims.auth_time().is_some_and(|at| at > latest) {
+            return Err(ProviderError::Future);
+        }
+        Ok(())
+    }
+
     fn extra_scopes(&self) -> impl Iterator<Item = Scope> + '_ {
         // `openid` is added by the library.
-        self.settings.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new)
-    }
-
-    /// The discovery document with its keys; fetched if it is older than `max_age`. One that cannot be fetched again
-    /// goes on being used: it was good, and tokens are verified by its keys.
-    async fn discover(&self, max_age: Duration) -> Result<Arc<Discovered>, ProviderError> {
-        let mut kept = self.discovered.lock().await;
-        if let Some(discovered) = &*kept
-            && discovered.at.elapsed() < max_age
-        {
-            return Ok(Arc::clone(discovered));
-        }
-        match (self.fetch().await, &*kept) {
-            (Ok(discovered), _) => {
-                let discovered = Arc::new(discovered);
-                *kept = Some(Arc::clone(&discovered));
-                Ok(discovered)
-            }
-            (Err(error), Some(old)) => {
-                tracing::warn!(provider = self.settings.name, error = %error, "a discovery document cannot be fetched again; the old one is used");
-                Ok(Arc::clone(old))
-            }
-            (Err(error), None) => Err(error),
-        }
-    }
-
-    async fn document(&self, issuer: &str) -> Result<Metadata, DiscoveryError<OutboundError>> {
-        Metadata::discover_async(IssuerUrl::new(issuer.to_owned()).map_err(DiscoveryError::UrlParse)?, &self.outbound).await
-    }
-
-    async fn fetch(&self) -> Result<Discovered, ProviderError> {
-        let settings = &self.settings;
-        // The document must name the very issuer that it was fetched from (Discovery 1.0 §4.3); some write theirs with a
-        // slash at the end.
-        let metadata = match self.document(&settings.issuer).await {
-            Err(DiscoveryError::Validation(_)) => self.document(&format!("{}/", settings.issuer)).await,
-            result => result,
-        };
-        let metadata = metadata.map_err(|error| ProviderError::Discovery(settings.name.clone(), describe(&error)))?;
-        let issuer = metadata.issuer().as_str().to_owned();
-        let says_iss = metadata.additional_metadata().authorization_response_iss_parameter_supported;
-        let algorithms = metadata
-            .id_token_signing_alg_values_supported()
+        self.settings
+            .scopes
             .iter()
-            .filter(|algorithm| is_asymmetric(algorithm))
+            .filter(|scope| *scope != "openid")
             .cloned()
-            .collect();
-        let post_only = metadata.token_endpoint_auth_methods_supported().is_some_and(|methods| {
-            methods.contains(&CoreClientAuthMethod::ClientSecretPost)
-                && !methods.contains(&CoreClientAuthMethod::ClientSecretBasic)
-        });
-        let secret = settings
-            .client_secret
-            .as_ref()
-            .map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
-        let mut client = CoreClient::from_provider_metadata(metadata, ClientId::new(settings.client_id.clone()), secret);
-        if post_only {
-            client = client.set_auth_type(AuthType::RequestBody);
-        }
-        Ok(Discovered {
-            client,
-            issuer,
-            algorithms,
-            says_iss,
-            at: Instant::now(),
-        })
+            .map(Scope::new)
     }
-}
-
-/// The algorithms that an ID token may be signed with: never `none`, and never one whose key we know too.
-fn is_asymmetric(algorithm: &CoreJwsSigningAlgorithm) -> bool {
-    matches!(
-        algorithm,
-        CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256
-            | CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384
-            | CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512
-            | CoreJwsSigningAlgorithm::RsaSsaPssSha256
-            | CoreJwsSigningAlgorithm::RsaSsaPssSha384
-            | CoreJwsSigningAlgorithm::RsaSsaPssSha512
-            | CoreJwsSigningAlgorithm::EcdsaP256Sha256
-            | CoreJwsSigningAlgorithm::EcdsaP384Sha384
-            | CoreJwsSigningAlgorithm::EdDsa
-    )
 }
 
 fn identity(claims: &CoreIdTokenClaims) -> Identity {
@@ -330,7 +240,10 @@ fn identity(claims: &CoreIdTokenClaims) -> Identity {
         subject: claims.subject().as_str().to_owned(),
         email: claims.email().map(|email| email.as_str().to_owned()),
         email_verified: claims.email_verified() == Some(true),
-        name: claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned()),
+        name: claims
+            .name()
+            .and_then(|name| name.get(None))
+            .map(|name| name.as_str().to_owned()),
         picture: claims
             .picture()
             .and_then(|picture| picture.get(None))
@@ -343,7 +256,10 @@ fn complete(identity: &mut Identity, info: &CoreUserInfoClaims) {
     identity.email = info.email().map(|email| email.as_str().to_owned());
     identity.email_verified = info.email_verified() == Some(true);
     if identity.name.is_none() {
-        identity.name = info.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned());
+        identity.name = info
+            .name()
+            .and_then(|name| name.get(None))
+            .map(|name| name.as_str().to_owned());
     }
     if identity.picture.is_none() {
         identity.picture = info
@@ -351,17 +267,4 @@ fn complete(identity: &mut Identity, info: &CoreUserInfoClaims) {
             .and_then(|picture| picture.get(None))
             .map(|picture| picture.as_str().to_owned());
     }
-}
-
-/// An error with its causes as one text. The library's errors hold answers and are not `Sync`; the text has no secret,
-/// since it tells of what the provider sent and not of what it was sent.
-fn describe(error: &dyn std::error::Error) -> Box<dyn std::error::Error + Send + Sync> {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.into()
 }

@@ -19,7 +19,7 @@ pub enum LoginError {
     #[error("the PKCE challenge is not 43 characters of base64url")]
     Challenge,
     /// The state is too long.
-    #[error("the state is longer than 512 bytes")]
+    #[error("the state is longer than 512 characters")]
     State,
     /// No active client app has this redirect URI.
     #[error("no active client app has this redirect URI")]
@@ -30,6 +30,19 @@ pub enum LoginError {
     /// A fault of ours.
     #[error(transparent)]
     Failed(#[from] IdentityError),
+}
+
+impl LoginError {
+    /// The stable word for it in the activity log; `None` for a request that is malformed, and for a fault.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownProvider => Some("provider_not_configured"),
+            Self::ChallengeMethod | Self::Challenge => Some("pkce_method_rejected"),
+            Self::AppNotAllowed => Some("redirect_uri_not_allowed"),
+            Self::Provider(_) => Some("provider_answer"),
+            Self::State | Self::Failed(_) => None,
+        }
+    }
 }
 
 /// Why a login that came back from the provider is refused.
@@ -50,6 +63,9 @@ pub enum CallbackRefusal {
     /// The client app was deactivated, or lost the redirect URI.
     #[error("the client app may not be used any more")]
     AppNotAllowed,
+    /// The provider's id of the person cannot be kept.
+    #[error("the provider's id of the person is not 1 to 255 characters without control characters")]
+    InvalidSubject,
     /// The provider gave no e-mail address.
     #[error("the provider gave no e-mail address")]
     NoEmail,
@@ -82,6 +98,7 @@ impl CallbackRefusal {
             Self::InvalidSession => "invalid_session",
             Self::Declined => "declined",
             Self::AppNotAllowed => "redirect_uri_not_allowed",
+            Self::InvalidSubject => "invalid_subject",
             Self::NoEmail => "no_email_claim",
             Self::EmailNotVerified => "email_not_verified",
             Self::EmailUsed => "email_conflict",
@@ -96,6 +113,7 @@ impl CallbackRefusal {
 impl From<AccountRefusal> for CallbackRefusal {
     fn from(refusal: AccountRefusal) -> Self {
         match refusal {
+            AccountRefusal::Subject => Self::InvalidSubject,
             AccountRefusal::NoEmail => Self::NoEmail,
             AccountRefusal::EmailNotVerified => Self::EmailNotVerified,
             AccountRefusal::EmailUsed => Self::EmailUsed,
@@ -110,7 +128,10 @@ impl From<StartError> for CallbackRefusal {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Failed(error) => Self::Failed(error),
-            StartError::UserNotFound | StartError::WorkspaceNotFound | StartError::NotAMember => Self::Deactivated,
+            StartError::AppNotFound => Self::AppNotAllowed,
+            StartError::UserNotFound | StartError::WorkspaceNotFound | StartError::NotAMember => {
+                Self::Deactivated
+            }
         }
     }
 }
@@ -144,6 +165,7 @@ pub enum ExchangeError {
 impl From<StartError> for ExchangeError {
     fn from(error: StartError) -> Self {
         match error {
+            StartError::AppNotFound => Self::WithdrawnCode,
             StartError::UserNotFound => Self::UserNotFound,
             StartError::WorkspaceNotFound => Self::WorkspaceNotFound,
             StartError::NotAMember => Self::NotAMember,

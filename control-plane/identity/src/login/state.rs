@@ -119,7 +119,10 @@ pub(super) async fn peek<T: DeserializeOwned + Expires>(
     read(store.get(&key::<T>(secret)).await?, now)
 }
 
-fn read<T: DeserializeOwned + Expires>(text: Option<String>, now: Timestamp) -> Result<Option<T>, IdentityError> {
+fn read<T: DeserializeOwned + Expires>(
+    text: Option<String>,
+    now: Timestamp,
+) -> Result<Option<T>, IdentityError> {
     let Some(text) = text else { return Ok(None) };
     let value: T = serde_json::from_str(&text)?;
     Ok(Some(value).filter(|value| !is_expired(value.expires_at(), now)))

@@ -15,6 +15,7 @@ use std::time::Duration;
 use sentinel_access::Access;
 use sentinel_access::activity::{Action, Entry, Target, TargetKind};
 use sentinel_core::id::{ClientAppId, SessionId, TokenId, UserId, WorkspaceId};
+use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Change, Clock, Fact, Random, Revision, Timestamp};
 use sentinel_store::{Database, StoreError, Tx, WriteTx};
 
@@ -23,10 +24,10 @@ use crate::error::IdentityError;
 use crate::keys::Keys;
 use crate::tokens::{AdminToken, Subject, TokenPair, Tokens};
 
-/// The longest life that an access token can be configured to have, and then some for clocks that differ. Revocations are
-/// kept for it after the last access token of a session was minted, so that a configuration that was changed in between
-/// cannot bring a token back.
-const LONGEST_ACCESS: Duration = Duration::from_mins(65);
+/// For how long a revocation is kept after the last access token of a session was minted: the longest life that a token can
+/// be configured to have (so that a configuration that was changed in between cannot bring one back), the time that an open
+/// exchange may outlive it at an edge, and then some for clocks that differ.
+const REVOCATION_LIFE: Duration = Duration::from_mins(60 + 5).saturating_add(OUTLIVES);
 
 /// From where a session is used, as far as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +88,9 @@ impl EndReason {
 /// Why a session was not begun.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// There is no such active client app.
+    #[error("there is no such active client app")]
+    AppNotFound,
     /// There is no such active user.
     #[error("there is no such active user")]
     UserNotFound,
@@ -209,14 +213,20 @@ impl Sessions {
     pub async fn start(&self, grant: &Grant) -> Result<TokenPair, StartError> {
         let workspace = grant.workspace.ok_or(StartError::WorkspaceNotFound)?;
         let now = self.clock.now();
-        let (session, refresh) = (
-            SessionId::generate(now, &*self.random),
-            self.tokens.fresh_id(),
-        );
+        let (session, refresh) = (SessionId::generate(now, &*self.random), self.tokens.fresh_id());
         let session_until = now + self.lifetimes.session;
         let refresh_until = self.refresh_until(now, session_until);
         let mut tx = self.database.begin().await.map_err(IdentityError::from)?;
-        let subject = self.subject(&mut tx, grant.user, workspace).await?;
+        if let Some(app) = grant.client_app {
+            self.access
+                .client_apps
+                .find_locked(&mut tx, app)
+                .await
+                .map_err(IdentityError::from)?
+                .filter(|app| app.is_active)
+                .ok_or(StartError::AppNotFound)?;
+        }
+        let subject = self.subject(&mut tx, grant.user, workspace, Hold::Locked).await?;
         let insert = async {
             rows::insert_session(&mut tx, session, grant, now, session_until).await?;
             rows::insert_refresh(&mut tx, refresh, session, now, refresh_until).await
@@ -244,7 +254,10 @@ impl Sessions {
             .await
             .map_err(IdentityError::from)?;
         let who = (user.id, user.email.as_str(), user.name.as_str());
-        Ok(self.tokens.admin(tx, who, session, grant.auth_time, &grant.amr).await?)
+        Ok(self
+            .tokens
+            .admin(tx, who, session, grant.auth_time, &grant.amr)
+            .await?)
     }
 
     /// Exchanges a refresh token for the next pair.
@@ -258,19 +271,24 @@ impl Sessions {
             .map_err(|_| RefreshError::Invalid)?;
         let (jti, session) = (verified.token(), verified.session());
         let successor = self.tokens.fresh_id();
-        let won = rows::spend(&mut tx, jti, session, successor, now).await.map_err(IdentityError::from)?;
+        let won = rows::spend(&mut tx, jti, session, successor, now)
+            .await
+            .map_err(IdentityError::from)?;
         if !won {
             drop(tx);
             return Err(self.reused(verified.user_id(), session, context).await?);
         }
-        let Some(row) = rows::touch(&mut tx, session, now).await.map_err(IdentityError::from)? else {
+        let Some(row) = rows::touch(&mut tx, session, now)
+            .await
+            .map_err(IdentityError::from)?
+        else {
             return Err(RefreshError::Over);
         };
         let (user, workspace) = (UserId::from(row.user_id), row.workspace_id.map(WorkspaceId::from));
         let Some(workspace) = workspace.filter(|_| user == verified.user_id()) else {
             return Err(RefreshError::Invalid);
         };
-        let subject = match self.subject(&mut tx, user, workspace).await {
+        let subject = match self.subject(&mut tx, user, workspace, Hold::Free).await {
             Ok(subject) => subject,
             Err(StartError::Failed(error)) => return Err(error.into()),
             Err(refusal) => {
@@ -287,9 +305,54 @@ impl Sessions {
             .await
             .map_err(IdentityError::from)?;
         let claims = subject.claims(session, row.auth_time, &row.amr);
-        let pair = self.tokens.pair(&mut tx, claims, successor, refresh_until).await?;
+        let pair = self
+            .tokens
+            .pair(&mut tx, claims, successor, refresh_until)
+            .await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok(pair)
+    }
+
+    /// Whether an administrator's session goes on and he is one still, by the rows of this very transaction: what he
+    /// writes in it is written by an administrator, though he was demoted a moment after the request came in.
+    ///
+    /// # Errors
+    /// As [`Sessions::admin`].
+    pub async fn confirm_admin(
+        &self,
+        tx: &mut WriteTx,
+        admin: UserId,
+        session: SessionId,
+    ) -> Result<(), AdminRefusal> {
+        self.live_admin(tx, admin, session, self.clock.now()).await
+    }
+
+    async fn live_admin(
+        &self,
+        tx: &mut Tx,
+        admin: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<(), AdminRefusal> {
+        let row = rows::live(tx, session, now)
+            .await
+            .map_err(IdentityError::from)?
+            .filter(|row| row.user_id == admin.as_uuid())
+            .ok_or(AdminRefusal::Revoked)?;
+        if row.workspace_id.is_some() {
+            return Err(AdminRefusal::NotAdmin);
+        }
+        let user = self
+            .access
+            .users
+            .find(tx, admin)
+            .await
+            .map_err(IdentityError::from)?;
+        match user {
+            Some(user) if !user.is_active => Err(AdminRefusal::Deactivated),
+            Some(user) if user.is_admin => Ok(()),
+            _ => Err(AdminRefusal::PrivilegesRevoked),
+        }
     }
 
     /// The administrator's session that a token belongs to, by what the database says now.
@@ -302,44 +365,43 @@ impl Sessions {
             .verify_admin(token, &keys, now)
             .map_err(|_| AdminRefusal::Token)?;
         let claims = verified.claims();
-        let row = rows::live(&mut tx, claims.sid, now)
-            .await
-            .map_err(IdentityError::from)?
-            .filter(|row| row.user_id == claims.sub.as_uuid())
-            .ok_or(AdminRefusal::Revoked)?;
-        if row.workspace_id.is_some() {
-            return Err(AdminRefusal::NotAdmin);
-        }
-        let user = self.access.users.find(&mut tx, claims.sub).await.map_err(IdentityError::from)?;
-        match user {
-            Some(user) if !user.is_active => Err(AdminRefusal::Deactivated),
-            Some(user) if user.is_admin => Ok(AdminSession {
-                user: claims.sub,
-                email: claims.email.clone(),
-                name: claims.name.clone(),
-                token: claims.jti,
-                session: claims.sid,
-                expires_at: verified.expires_at(),
-            }),
-            _ => Err(AdminRefusal::PrivilegesRevoked),
-        }
+        self.live_admin(&mut tx, claims.sub, claims.sid, now).await?;
+        Ok(AdminSession {
+            user: claims.sub,
+            email: claims.email.clone(),
+            name: claims.name.clone(),
+            token: claims.jti,
+            session: claims.sid,
+            expires_at: verified.expires_at(),
+        })
     }
 
     /// Ends one session. Answers how many live ones that were.
-    pub async fn end(&self, tx: &mut WriteTx, session: SessionId, reason: EndReason) -> Result<u64, StoreError> {
+    pub async fn end(
+        &self,
+        tx: &mut WriteTx,
+        session: SessionId,
+        reason: EndReason,
+    ) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let ended = rows::end(tx, session, reason, now).await?;
         self.revoke(tx, ended, now).await
     }
 
     /// Ends all of a user's sessions, everywhere.
-    pub async fn end_all_of(&self, tx: &mut WriteTx, user: UserId, reason: EndReason) -> Result<u64, StoreError> {
+    pub async fn end_all_of(
+        &self,
+        tx: &mut WriteTx,
+        user: UserId,
+        reason: EndReason,
+    ) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let ended = rows::end_of_user(tx, user, reason, now).await?;
         self.revoke(tx, ended, now).await
     }
 
-    /// Ends the sessions of somebody who is no member of a workspace any more, in that workspace.
+    /// Ends the sessions of somebody who is no member of a workspace any more, in that workspace: none of them is
+    /// refreshed. Their access tokens need no revocation: they are for this workspace only, where membership is live.
     pub async fn end_of_member(
         &self,
         tx: &mut WriteTx,
@@ -348,7 +410,20 @@ impl Sessions {
     ) -> Result<u64, StoreError> {
         let now = self.clock.now();
         let ended = rows::end_of_member(tx, workspace, user, EndReason::NotAMember, now).await?;
-        self.revoke(tx, ended, now).await
+        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Ends the sessions of a workspace that is about to be deleted, and forgets them: their access tokens and refresh
+    /// tokens count nowhere any more. The caller has locked the workspace in this transaction, so that no session is
+    /// begun in it after this.
+    pub async fn end_of_workspace(
+        &self,
+        tx: &mut WriteTx,
+        workspace: WorkspaceId,
+    ) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let gone = rows::delete_of_workspace(tx, workspace).await?;
+        self.revoke(tx, gone, now).await
     }
 
     /// Ends the sessions that were begun through a client app.
@@ -359,9 +434,22 @@ impl Sessions {
     }
 
     /// Signs a user out: ends all of his sessions and writes it down. Answers the revision at which every edge knows.
-    pub async fn logout(&self, user: UserId) -> Result<Option<Revision>, IdentityError> {
+    ///
+    /// `presented` is the session of the token that he shows. It is revoked even if it has no row any more: a token must
+    /// not outlive the sign-out that it was shown for.
+    pub async fn logout(
+        &self,
+        user: UserId,
+        presented: Option<SessionId>,
+    ) -> Result<Option<Revision>, IdentityError> {
         let mut tx = self.database.write().await?;
+        self.access.users.lock(&mut tx, user).await?;
         self.end_all_of(&mut tx, user, EndReason::Logout).await?;
+        if let Some(session) = presented {
+            let now = self.clock.now();
+            let until = now + REVOCATION_LIFE;
+            Self::revoke_until(&mut tx, session, until, now).await?;
+        }
         self.note(&mut tx, Action::UserLogout, user, None).await?;
         Ok(tx.commit().await?)
     }
@@ -390,36 +478,55 @@ impl Sessions {
             signing_keys: self.keys.sweep(&mut tx, now).await?,
             refresh_tokens: rows::delete_refresh_tokens(&mut tx, now).await?,
             // A little later than the session ends, so that its last access token can still be revoked until then.
-            sessions: rows::delete_sessions(&mut tx, now - LONGEST_ACCESS).await?,
+            sessions: rows::delete_sessions(&mut tx, now - REVOCATION_LIFE).await?,
         };
         tx.commit().await?;
         Ok(swept)
     }
 
     /// Records the end of sessions for the edges. The rows are locked by then, so no refresh can mint in between.
-    async fn revoke(&self, tx: &mut WriteTx, ended: Vec<rows::EndedRow>, now: Timestamp) -> Result<u64, StoreError> {
+    async fn revoke(
+        &self,
+        tx: &mut WriteTx,
+        ended: Vec<rows::EndedRow>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let count = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         for row in ended {
-            let until = row.last_refreshed_at + self.lifetimes.access.max(LONGEST_ACCESS);
+            let until = row.last_refreshed_at + REVOCATION_LIFE;
             // Admin tokens are looked up in the database; and what has expired by itself needs no revocation.
             if row.workspace_id.is_none() || until <= now {
                 continue;
             }
-            if rows::revoke(tx, row.id, until, now).await? {
-                tx.record(Change::Put(Fact::RevokedSession {
-                    session: row.id.into(),
-                    until,
-                }));
-            }
+            Self::revoke_until(tx, row.id.into(), until, now).await?;
         }
         Ok(count)
     }
 
-    async fn reused(&self, user: UserId, session: SessionId, context: &Context) -> Result<RefreshError, IdentityError> {
+    async fn revoke_until(
+        tx: &mut WriteTx,
+        session: SessionId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if rows::revoke(tx, session, until, now).await? {
+            tx.record(Change::Put(Fact::RevokedSession { session, until }));
+        }
+        Ok(())
+    }
+
+    async fn reused(
+        &self,
+        user: UserId,
+        session: SessionId,
+        context: &Context,
+    ) -> Result<RefreshError, IdentityError> {
         let mut tx = self.database.write().await?;
         if self.end(&mut tx, session, EndReason::Reuse).await? > 0 {
-            let detail = serde_json::json!({ "session": session, "ip": context.ip, "user_agent": context.user_agent });
-            self.note(&mut tx, Action::RefreshReuseDetected, user, Some(detail)).await?;
+            let detail =
+                serde_json::json!({ "session": session, "ip": context.ip, "user_agent": context.user_agent });
+            self.note(&mut tx, Action::RefreshReuseDetected, user, Some(detail))
+                .await?;
             tracing::warn!(session.id = %session, user.id = %user, "a spent refresh token was shown again: its session was ended");
         }
         tx.commit().await?;
@@ -460,31 +567,44 @@ impl Sessions {
 
     /// What an access token says about a member, as the database has it. The revision is read last, so that the
     /// membership is one that a replica at that revision knows.
-    async fn subject(&self, tx: &mut Tx, user: UserId, workspace: WorkspaceId) -> Result<Member, StartError> {
+    async fn subject(
+        &self,
+        tx: &mut Tx,
+        user: UserId,
+        workspace: WorkspaceId,
+        hold: Hold,
+    ) -> Result<Member, StartError> {
         let fault = |error| StartError::Failed(IdentityError::from(error));
-        let user = self
-            .access
-            .users
-            .find(tx, user)
-            .await
+        let Access {
+            users,
+            workspaces,
+            members,
+            ..
+        } = &self.access;
+        let user = match hold {
+            Hold::Locked => users.find_locked(tx, user).await,
+            Hold::Free => users.find(tx, user).await,
+        };
+        let user = user
             .map_err(fault)?
             .filter(|user| user.is_active)
             .ok_or(StartError::UserNotFound)?;
-        let workspace = self
+        let workspace = match hold {
+            Hold::Locked => workspaces.find_locked(tx, workspace).await,
+            Hold::Free => workspaces.find(tx, workspace).await,
+        };
+        let workspace = workspace.map_err(fault)?.ok_or(StartError::WorkspaceNotFound)?;
+        let role = match hold {
+            Hold::Locked => members.role_locked(tx, workspace.id, user.id).await,
+            Hold::Free => members.role(tx, workspace.id, user.id).await,
+        };
+        let role = role.map_err(fault)?.ok_or(StartError::NotAMember)?;
+        let groups = self
             .access
-            .workspaces
-            .find(tx, workspace)
+            .groups
+            .of_user(tx, workspace.id, user.id)
             .await
-            .map_err(fault)?
-            .ok_or(StartError::WorkspaceNotFound)?;
-        let role = self
-            .access
-            .members
-            .role(tx, workspace.id, user.id)
-            .await
-            .map_err(fault)?
-            .ok_or(StartError::NotAMember)?;
-        let groups = self.access.groups.of_user(tx, workspace.id, user.id).await.map_err(fault)?;
+            .map_err(fault)?;
         let revision = tx.head().await.map_err(IdentityError::from)?;
         Ok(Member {
             user,
@@ -494,6 +614,17 @@ impl Sessions {
             revision,
         })
     }
+}
+
+/// Whether what a session is begun with must stay as it is until the session is there.
+///
+/// A session that begins has no row yet which an end of it could wait for: it holds its client app, user, workspace and
+/// membership, in this order, and whoever signs the user out, deactivates or removes him, deactivates the app, or deletes the workspace, waits and then
+/// finds the session. A refresh holds the session itself.
+#[derive(Debug, Clone, Copy)]
+enum Hold {
+    Locked,
+    Free,
 }
 
 struct Member {

@@ -103,7 +103,11 @@ pub(super) async fn spend(
 
 /// Marks a live session as refreshed and locks its row, so that an end of it comes before or after, and sees how long its
 /// last access token is valid.
-pub(super) async fn touch(tx: &mut Tx, session: SessionId, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
+pub(super) async fn touch(
+    tx: &mut Tx,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<SessionRow>, StoreError> {
     fetch_optional!(
         tx,
         SessionRow,
@@ -116,7 +120,11 @@ pub(super) async fn touch(tx: &mut Tx, session: SessionId, now: Timestamp) -> Re
     .await
 }
 
-pub(super) async fn live(tx: &mut Tx, session: SessionId, now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
+pub(super) async fn live(
+    tx: &mut Tx,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<SessionRow>, StoreError> {
     fetch_optional!(
         tx,
         SessionRow,
@@ -185,6 +193,20 @@ pub(super) async fn end_of_member(
     .await
 }
 
+/// Forgets the sessions of a workspace, those that were over as well.
+pub(super) async fn delete_of_workspace(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+) -> Result<Vec<EndedRow>, StoreError> {
+    fetch_all!(
+        tx,
+        EndedRow,
+        "DELETE FROM sessions WHERE workspace_id = $1 RETURNING id, workspace_id, last_refreshed_at",
+        workspace.as_uuid(),
+    )
+    .await
+}
+
 pub(super) async fn end_of_client_app(
     tx: &mut Tx,
     app: ClientAppId,
@@ -206,7 +228,7 @@ pub(super) async fn end_of_client_app(
 /// Notes that no token of the session counts until `until`. Answers whether that is news.
 pub(super) async fn revoke(
     tx: &mut Tx,
-    session: Uuid,
+    session: SessionId,
     until: Timestamp,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
@@ -214,7 +236,7 @@ pub(super) async fn revoke(
         tx,
         "INSERT INTO revocations (kind, id, until, created_at) VALUES ('session', $1, $2, $3)
          ON CONFLICT (kind, id) DO NOTHING",
-        session,
+        session.as_uuid(),
         until,
         now,
     )
@@ -227,7 +249,10 @@ pub(super) async fn revocations(tx: &mut Tx) -> Result<Vec<RevocationRow>, Store
 }
 
 /// Forgets revocations that concern no live token any more.
-pub(super) async fn delete_revocations(tx: &mut Tx, now: Timestamp) -> Result<Vec<RevocationRow>, StoreError> {
+pub(super) async fn delete_revocations(
+    tx: &mut Tx,
+    now: Timestamp,
+) -> Result<Vec<RevocationRow>, StoreError> {
     fetch_all!(
         tx,
         RevocationRow,

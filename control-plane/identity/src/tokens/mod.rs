@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sentinel_core::id::{GroupId, SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::name::Slug;
 use sentinel_core::principal::User;
 use sentinel_core::{Clock, Random, Revision, Timestamp, WorkspaceRole};
 use sentinel_store::{StoreError, Tx};
-use sentinel_token::verify::DEFAULT_BRAND;
+use sentinel_token::verify::{DEFAULT_BRAND, MAX_TOKEN_BYTES};
 use sentinel_token::{
-    AccessClaims, AdminClaims, Audience, KeySet, RefreshClaims, TokenError, TokenKind, VerifiedAdmin, VerifiedRefresh,
-    Verifier,
+    AccessClaims, AdminClaims, Audience, KeySet, RefreshClaims, TokenError, TokenKind, VerifiedAdmin,
+    VerifiedRefresh, Verifier,
 };
 use serde::Serialize;
 
 use crate::error::IdentityError;
 use crate::keys::{Keys, TokenKey};
 use crate::{Lifetimes, keys::KeysError};
+
+/// The most groups that an access token names. Nothing decides by the claim, and a token with many more would be too
+/// long for a header: with more groups than these it names none.
+const MAX_GROUPS: usize = 50;
+
+/// The most methods of signing in that a token names, and the longest of them (RFC 8176 has none longer than eight).
+const MAX_METHODS: usize = 10;
+const MAX_METHOD: usize = 32;
 
 /// What a successful login or refresh hands out.
 #[derive(Debug)]
@@ -89,11 +97,21 @@ impl Tokens {
         self.verifier.verify_access(token, keys, now).map(User::from)
     }
 
-    pub(crate) fn verify_refresh(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<VerifiedRefresh, TokenError> {
+    pub(crate) fn verify_refresh(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedRefresh, TokenError> {
         self.verifier.verify_refresh(token, keys, now)
     }
 
-    pub(crate) fn verify_admin(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<VerifiedAdmin, TokenError> {
+    pub(crate) fn verify_admin(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedAdmin, TokenError> {
         self.verifier.verify_admin(token, keys, now)
     }
 
@@ -126,7 +144,11 @@ impl Tokens {
             wid: subject.workspace,
             wslug: subject.slug.clone(),
             wrole: subject.role,
-            groups: subject.groups,
+            groups: if subject.groups.len() > MAX_GROUPS {
+                Vec::new()
+            } else {
+                subject.groups
+            },
             oid: None,
             oslug: None,
             opub: false,
@@ -191,7 +213,46 @@ fn audience(kind: TokenKind) -> Audience {
     Audience::One(kind.audience(DEFAULT_BRAND))
 }
 
+/// The ways of signing in (`amr`) that a provider names, as far as they may be in a token: a few short words.
+pub(crate) fn plain_methods(methods: Vec<String>) -> Vec<String> {
+    let is_plain = |method: &String| {
+        (1..=MAX_METHOD).contains(&method.len())
+            && method
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.:+/".contains(&b))
+    };
+    methods.into_iter().filter(is_plain).take(MAX_METHODS).collect()
+}
+
+/// A token that no verifier would look at is not handed out: whoever got it would be locked out, and nobody knew why.
 fn sign(key: &TokenKey, claims: &impl Serialize) -> Result<SecretString, IdentityError> {
-    key.sign(claims)
-        .map_err(|error| KeysError::Store(StoreError::Other(error.into())).into())
+    let token = key
+        .sign(claims)
+        .map_err(|error| IdentityError::from(KeysError::Store(StoreError::Other(error.into()))))?;
+    let length = token.expose_secret().len();
+    if length > MAX_TOKEN_BYTES {
+        return Err(IdentityError::TokenTooLong(length));
+    }
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_provider_says_only_a_few_short_words_stay() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let said = words(&["pwd", "", "a\0b", "otp mfa", "\u{212A}", "urn:x", &"x".repeat(33)]);
+        assert_eq!(plain_methods(said), words(&["pwd", "urn:x"]));
+        assert_eq!(plain_methods(vec!["pwd".to_owned(); 1000]).len(), 10);
+    }
+
+    #[test]
+    fn a_token_that_nobody_would_look_at_is_not_made() {
+        let key = crate::testing::token_key();
+        assert!(sign(&key, &serde_json::json!({ "name": "x".repeat(1_000) })).is_ok());
+        let refused = sign(&key, &serde_json::json!({ "name": "x".repeat(8_000) })).expect_err("too long");
+        assert!(refused.to_string().contains("more than the 8192"), "{refused}");
+    }
 }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sentinel_access::activity::{Action, Filter, Record, TargetKind};
 use sentinel_core::Timestamp;
 use sentinel_core::id::{ActivityId, UserId, WorkspaceId};
@@ -127,9 +127,11 @@ fn moment(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError
     };
     let expected = "an ISO 8601 date or moment such as `2026-01-31` or `2026-01-31T12:00:00Z` is expected";
     let found = with_offset.or_else(|_| in_utc()).or_else(|_| day());
-    found
-        .map(Some)
-        .map_err(|_| ApiError::invalid(["query", field], expected))
+    // What lies outside of these years neither the answer's form nor PostgreSQL can write.
+    match found {
+        Ok(at) if (1..=9999).contains(&at.year()) => Ok(Some(at)),
+        _ => Err(ApiError::invalid(["query", field], expected)),
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +156,21 @@ mod tests {
         }
         assert!(moment("from_date", Some("2026-01-31")).expect("a day").is_some());
         assert_eq!(moment("from_date", None).expect("absent"), None);
+        for far in [
+            "+262142-12-31",
+            "-262143-01-01",
+            "0000-12-31T23:59:59Z",
+            "+10000-01-01",
+            "9999-12-31T23:59:59-01:00",
+        ] {
+            let refused = moment("from_date", Some(far)).expect_err(far);
+            assert_eq!(refused.status().as_u16(), 422, "{far}");
+        }
+        assert!(
+            moment("to_date", Some("0001-01-01"))
+                .expect("the first")
+                .is_some()
+        );
         assert_eq!(
             moment("from_date", Some("yesterday"))
                 .expect_err("no date")

@@ -79,7 +79,7 @@ async fn create(
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     bounded(&body.redirect_uris)?;
-    let mut tx = app.database().begin().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let made = app
         .access()
         .client_apps
@@ -112,8 +112,9 @@ async fn update(
         redirect_uris: body.redirect_uris,
         is_active: body.is_active,
     };
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let revoked = if body.revoke_sessions {
+        app.access().client_apps.lock(&mut tx, id).await?;
         app.sessions.end_of_client_app(&mut tx, id).await?
     } else {
         0
@@ -133,7 +134,7 @@ async fn delete(
     admin: Admin,
     Path(id): Path<ClientAppId>,
 ) -> Result<StatusCode, ApiError> {
-    let mut tx = app.database().begin().await?;
+    let mut tx = super::write(&app, &admin).await?;
     app.access()
         .client_apps
         .delete(&mut tx, Some(admin.id), id)

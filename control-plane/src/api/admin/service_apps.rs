@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::wire::Moment;
 use crate::app::App;
 use crate::commit::commit;
+use crate::extract::body::Whole;
 use crate::extract::{Admin, Json, Path};
 use crate::problem::ApiError;
 
@@ -148,7 +148,7 @@ async fn create(
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let key = PlainServiceKey::generate(app.random());
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let service_apps = &app.access().service_apps;
     let made = service_apps
         .create(&mut tx, Some(admin.id), body.into(), hashed(&key))
@@ -174,7 +174,7 @@ async fn update(
     Path(id): Path<ServiceAppId>,
     Json(body): Json<UpdateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let updated = app
         .access()
         .service_apps
@@ -190,7 +190,7 @@ async fn delete(
     admin: Admin,
     Path(id): Path<ServiceAppId>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     app.access()
         .service_apps
         .delete(&mut tx, Some(admin.id), id)
@@ -204,11 +204,11 @@ async fn rotate_key(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<ServiceAppId>,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<impl IntoResponse, ApiError> {
     let overlap = overlap(&body)?;
     let key = PlainServiceKey::generate(app.random());
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let service_apps = &app.access().service_apps;
     let rotated = service_apps
         .rotate_key(&mut tx, Some(admin.id), id, hashed(&key), overlap)

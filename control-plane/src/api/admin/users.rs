@@ -100,7 +100,7 @@ async fn update(
     Json(body): Json<UpdateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let (users, actor) = (&app.access().users, Some(admin.id));
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let mut user = users.get(&mut tx, id).await?;
     if let Some(name) = body.name {
         user = users.rename(&mut tx, actor, id, name).await?;

@@ -64,7 +64,7 @@ async fn create(
     admin: Admin,
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let made = app
         .access()
         .workspaces
@@ -95,7 +95,7 @@ async fn invite(
     Json(body): Json<InviteBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let access = app.access();
-    let mut tx = app.database().write().await?;
+    let mut tx = super::write(&app, &admin).await?;
     let workspace = access.workspaces.get(&mut tx, workspace).await?;
     let by = Authority::of_administrator(workspace.id, Some(admin.id));
     access

@@ -45,9 +45,9 @@ pub(crate) fn routes() -> Router<App> {
 async fn login(State(app): State<App>, Path(provider): Path<String>) -> Result<Response, ApiError> {
     match app.login.begin_admin(&provider).await {
         Ok(started) => to_provider(&started, app.is_https()),
-        Err(LoginError::UnknownProvider) => {
-            Err(ApiError::bad_request(format!("Provider '{provider}' is not configured")))
-        }
+        Err(LoginError::UnknownProvider) => Err(ApiError::bad_request(format!(
+            "Provider '{provider}' is not configured"
+        ))),
         Err(error) => Ok(begin_page(error).into_response()),
     }
 }
@@ -62,7 +62,10 @@ async fn callback(
     let query = CallbackQuery::from(returned);
     let used = query.state.as_deref().map(Login::cookie_name);
     let find = |name: &str| crate::extract::admin::cookie(&headers, name);
-    let finished = app.login.admin_callback(&provider, query, find, &context(&client)).await;
+    let finished = app
+        .login
+        .admin_callback(&provider, query, find, &context(&client))
+        .await;
     let secure = app.is_https();
     let panel = &app.settings.admin_url;
     let mut response = match finished {
@@ -72,7 +75,11 @@ async fn callback(
             let location = HeaderValue::try_from(location).map_err(ApiError::internal)?;
             (StatusCode::FOUND, [(LOCATION, location), (SET_COOKIE, cookie)]).into_response()
         }
-        Ok(Finished::App(_)) => return Err(ApiError::internal(anyhow::anyhow!("an app's login ended at the panel"))),
+        Ok(Finished::App(_)) => {
+            return Err(ApiError::internal(anyhow::anyhow!(
+                "an app's login ended at the panel"
+            )));
+        }
         Err(refusal) => match panel_error(&refusal) {
             Some(reason) => {
                 let location = HeaderValue::try_from(to_panel(panel, reason)).map_err(ApiError::internal)?;
@@ -122,7 +129,10 @@ mod tests {
     #[test]
     fn the_panel_is_told_why() {
         let panel = Url::parse("https://admin.example.com/").expect("url");
-        assert_eq!(to_panel(&panel, "not_admin"), "https://admin.example.com/login?error=not_admin");
+        assert_eq!(
+            to_panel(&panel, "not_admin"),
+            "https://admin.example.com/login?error=not_admin"
+        );
         assert_eq!(panel_error(&CallbackRefusal::EmailUsed), Some("email_conflict"));
         assert_eq!(panel_error(&CallbackRefusal::SessionExpired), None);
     }

@@ -60,7 +60,11 @@ async fn callback(
             let location = HeaderValue::try_from(location).map_err(ApiError::internal)?;
             (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
         }
-        Ok(Finished::Admin(_)) => return Err(ApiError::internal(anyhow::anyhow!("an admin login ended at an app"))),
+        Ok(Finished::Admin(_)) => {
+            return Err(ApiError::internal(anyhow::anyhow!(
+                "an admin login ended at an app"
+            )));
+        }
         Err(refusal) => callback_page(refusal).into_response(),
     };
     forget_login(&mut response, used, app.is_https())?;
@@ -68,9 +72,15 @@ async fn callback(
 }
 
 /// Removes the cookie of the login that came back.
-pub(crate) fn forget_login(response: &mut Response, name: Option<String>, secure: bool) -> Result<(), ApiError> {
+pub(crate) fn forget_login(
+    response: &mut Response,
+    name: Option<String>,
+    secure: bool,
+) -> Result<(), ApiError> {
     if let Some(name) = name {
-        response.headers_mut().append(SET_COOKIE, no_login(&name, secure)?);
+        response
+            .headers_mut()
+            .append(SET_COOKIE, no_login(&name, secure)?);
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ pub(crate) fn of_login(started: &Started, secure: bool) -> Result<HeaderValue, A
 
 /// Removes the cookie of a login that has come back.
 pub(crate) fn no_login(name: &str, secure: bool) -> Result<HeaderValue, ApiError> {
-    header(format!("{name}=; HttpOnly; Max-Age=0; Path=/auth; SameSite=Lax{}", flag(secure)))
+    header(format!(
+        "{name}=; HttpOnly; Max-Age=0; Path=/auth; SameSite=Lax{}",
+        flag(secure)
+    ))
 }
 
 /// The admin panel's cookie.
@@ -35,7 +38,10 @@ pub(crate) fn of_admin(token: &str, max_age: u64, secure: bool) -> Result<Header
 
 /// Removes the admin panel's cookie.
 pub(crate) fn no_admin(secure: bool) -> Result<HeaderValue, ApiError> {
-    header(format!("{ADMIN_COOKIE}=; HttpOnly; Max-Age=0; Path=/; SameSite=Strict{}", flag(secure)))
+    header(format!(
+        "{ADMIN_COOKIE}=; HttpOnly; Max-Age=0; Path=/; SameSite=Strict{}",
+        flag(secure)
+    ))
 }
 
 fn flag(secure: bool) -> &'static str {

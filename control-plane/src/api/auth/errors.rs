@@ -1,7 +1,9 @@
 //! What clients and people are told when a login step is refused: one table for each of the identity services' enums.
 
 use axum::http::StatusCode;
-use sentinel_identity::{CallbackRefusal, ExchangeError, IdentityError, LoginError, ProviderError, RefreshError};
+use sentinel_identity::{
+    CallbackRefusal, ExchangeError, IdentityError, LoginError, ProviderError, RefreshError,
+};
 
 use crate::pages::Page;
 use crate::problem::ApiError;
@@ -9,8 +11,12 @@ use crate::problem::ApiError;
 impl From<ExchangeError> for ApiError {
     fn from(error: ExchangeError) -> Self {
         match error {
-            ExchangeError::InvalidCode => Self::bad_request("Invalid or expired authorization code").with_code("invalid_grant"),
-            ExchangeError::WithdrawnCode => Self::bad_request("Invalid authorization code").with_code("invalid_grant"),
+            ExchangeError::InvalidCode => {
+                Self::bad_request("Invalid or expired authorization code").with_code("invalid_grant")
+            }
+            ExchangeError::WithdrawnCode => {
+                Self::bad_request("Invalid authorization code").with_code("invalid_grant")
+            }
             ExchangeError::Pkce => Self::bad_request("PKCE verification failed").with_code("invalid_grant"),
             ExchangeError::UserNotFound => Self::not_found("User not found"),
             ExchangeError::WorkspaceNotFound => Self::not_found("Workspace not found"),
@@ -78,6 +84,11 @@ pub(crate) fn callback_page(refusal: CallbackRefusal) -> Page {
             "The identity provider did not let the sign-in go on. Go back to the application to try again.",
         ),
         CallbackRefusal::AppNotAllowed => app_not_allowed(),
+        CallbackRefusal::InvalidSubject => Page::new(
+            StatusCode::BAD_GATEWAY,
+            "Authentication Failed",
+            "The identity provider did not say who you are in a way that can be kept. Ask an administrator.",
+        ),
         CallbackRefusal::NoEmail => Page::new(
             StatusCode::FORBIDDEN,
             "No Email Address",
@@ -136,9 +147,15 @@ fn provider_failed(error: ProviderError) -> Page {
 fn failed(error: IdentityError) -> Page {
     let error = ApiError::from(error);
     let (title, text) = if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-        ("Sign-In Not Possible Now", "Signing in is not possible at the moment. Try again soon.")
+        (
+            "Sign-In Not Possible Now",
+            "Signing in is not possible at the moment. Try again soon.",
+        )
     } else {
-        ("Something Went Wrong", "The sign-in could not be handled. Ask an administrator.")
+        (
+            "Something Went Wrong",
+            "The sign-in could not be handled. Ask an administrator.",
+        )
     };
     Page::of(error, title, text)
 }

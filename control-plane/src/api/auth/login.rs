@@ -7,13 +7,14 @@ use axum::http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sentinel_core::id::ClientAppId;
-use sentinel_identity::{AppLogin, Started};
+use sentinel_identity::{AppLogin, LoginError, Started};
 use serde::Deserialize;
 
+use super::callback::context;
 use super::cookie;
 use super::errors::begin_page;
 use crate::app::App;
-use crate::extract::{Path, Query};
+use crate::extract::{Client, Path, Query};
 use crate::problem::ApiError;
 
 #[derive(Deserialize)]
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
 async fn login(
     State(app): State<App>,
     Path(provider): Path<String>,
+    client: Client,
     Query(asked): Query<Asked>,
 ) -> Result<Response, ApiError> {
     let asked = AppLogin {
@@ -47,8 +49,9 @@ async fn login(
         code_challenge_method: asked.code_challenge_method,
         state: asked.state,
     };
-    match app.login.begin(&provider, asked).await {
+    match app.login.begin(&provider, asked, &context(&client)).await {
         Ok(started) => to_provider(&started, app.is_https()),
+        Err(error @ LoginError::State) => Err(ApiError::invalid(["query", "state"], error)),
         Err(error) => Ok(begin_page(error).into_response()),
     }
 }
@@ -56,6 +59,9 @@ async fn login(
 /// The redirect to the provider, with the cookie that the browser has to bring back.
 pub(crate) fn to_provider(started: &Started, secure: bool) -> Result<Response, ApiError> {
     let location = HeaderValue::try_from(started.url.as_str()).map_err(ApiError::internal)?;
-    let headers = [(LOCATION, location), (SET_COOKIE, cookie::of_login(started, secure)?)];
+    let headers = [
+        (LOCATION, location),
+        (SET_COOKIE, cookie::of_login(started, secure)?),
+    ];
     Ok((StatusCode::FOUND, headers).into_response())
 }

@@ -13,7 +13,10 @@ use crate::extract::{Json, UserToken};
 use crate::problem::ApiError;
 
 /// Tells browsers to forget what they keep for this site (W3C Clear Site Data).
-pub(crate) const CLEAR_SITE_DATA: (HeaderName, &str) = (HeaderName::from_static("clear-site-data"), "\"cookies\", \"storage\"");
+pub(crate) const CLEAR_SITE_DATA: (HeaderName, &str) = (
+    HeaderName::from_static("clear-site-data"),
+    "\"cookies\", \"storage\"",
+);
 
 /// `{"ok": true}`.
 #[derive(Serialize)]
@@ -34,7 +37,8 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn logout(user: UserToken, State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
-    let revision = app.sessions.logout(user.id()).await?;
+    let session = user.token().map(|(session, ..)| session);
+    let revision = app.sessions.logout(user.id(), session).await?;
     let committed = published(&app, revision).await?;
     Ok((committed, [CLEAR_SITE_DATA], Done::ok()))
 }

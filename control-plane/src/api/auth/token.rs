@@ -54,19 +54,38 @@ pub(crate) fn routes() -> Router<App> {
         .route("/auth/refresh", post(refresh))
 }
 
-async fn token(State(app): State<App>, client: Client, Json(asked): Json<Exchange>) -> Result<Json<Pair>, ApiError> {
+async fn token(
+    State(app): State<App>,
+    client: Client,
+    Json(asked): Json<Exchange>,
+) -> Result<Json<Pair>, ApiError> {
     check_verifier(&asked.code_verifier)?;
     let pair = app
         .login
-        .exchange(&asked.code, &asked.code_verifier, asked.workspace_id, context(&client))
+        .exchange(
+            &asked.code,
+            &asked.code_verifier,
+            asked.workspace_id,
+            context(&client),
+        )
         .await?;
     Ok(Json(pair.into()))
 }
 
-async fn refresh(State(app): State<App>, client: Client, Json(asked): Json<Refresh>) -> Result<Json<Pair>, ApiError> {
+async fn refresh(
+    State(app): State<App>,
+    client: Client,
+    Json(asked): Json<Refresh>,
+) -> Result<Json<Pair>, ApiError> {
     if asked.refresh_token.len() > MAX_REFRESH_TOKEN {
-        return Err(ApiError::invalid(["body", "refresh_token"], "at most 4096 characters are expected"));
+        return Err(ApiError::invalid(
+            ["body", "refresh_token"],
+            "at most 4096 characters are expected",
+        ));
     }
-    let pair = app.sessions.refresh(&asked.refresh_token, &context(&client)).await?;
+    let pair = app
+        .sessions
+        .refresh(&asked.refresh_token, &context(&client))
+        .await?;
     Ok(Json(pair.into()))
 }

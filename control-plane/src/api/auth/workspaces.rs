@@ -73,6 +73,9 @@ pub(crate) fn check_verifier(verifier: &str) -> Result<(), ApiError> {
     if (43..=128).contains(&verifier.len()) {
         Ok(())
     } else {
-        Err(ApiError::invalid(["body", "code_verifier"], "43 to 128 characters are expected"))
+        Err(ApiError::invalid(
+            ["body", "code_verifier"],
+            "43 to 128 characters are expected",
+        ))
     }
 }

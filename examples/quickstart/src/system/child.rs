@@ -264,7 +264,8 @@ fn spawn(spec: &Spec) -> Result<Guarded> {
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors);
-    Guarded::spawn(&mut command, "KILL").with_context(|| format!("cannot start `{}`", spec.program.display()))
+    Guarded::spawn(&mut command, "KILL", None)
+        .with_context(|| format!("cannot start `{}`", spec.program.display()))
 }
 
 fn open_log(path: &Path) -> Result<File> {

@@ -185,7 +185,7 @@ impl System {
     /// # Errors
     /// It does not become ready in time.
     pub async fn await_control_plane(&self, http: &Http) -> Result<()> {
-        let ready = format!("{}/ready", self.urls.control_plane_admin);
+        let ready = format!("{}/readyz", self.urls.control_plane_admin);
         await_ready(http, ready, &self.control_plane).await
     }
 
