@@ -5,7 +5,10 @@
 //! short-lived store under the digest of `state`, and bound to the browser by a cookie; it is taken once. When that
 //! store is away nobody can log in, and nothing else is affected.
 
+mod arrive;
+mod depart;
 mod discovery;
+mod exchange;
 mod provider;
 mod refusal;
 mod state;
@@ -19,7 +22,6 @@ use sentinel_core::id::{ClientAppId, WorkspaceId};
 use sentinel_core::name::Slug;
 use sentinel_core::{Clock, Random, WorkspaceRole};
 use sentinel_store::{Database, ShortLived, Tx};
-use sentinel_token::hash::constant_time_eq;
 use url::Url;
 use uuid::Uuid;
 
@@ -29,13 +31,10 @@ pub use refusal::{CallbackRefusal, ExchangeError, LoginError};
 use crate::accounts::Accounts;
 use crate::error::IdentityError;
 use crate::outbound::Outbound;
-use crate::sessions::{Context, Grant, Sessions};
-use crate::tokens::{AdminToken, TokenPair, plain_methods};
-use provider::{Arrival, Provider};
-use state::{CodeGrant, LoginState, Purpose, digest, fresh_secret};
-
-/// The longest `state` that an application may have echoed, in characters.
-const MAX_STATE: usize = 512;
+use crate::sessions::{Context, Sessions};
+use crate::tokens::AdminToken;
+use provider::Provider;
+use state::{Purpose, digest};
 
 /// What is configured about logins.
 #[derive(Clone)]
@@ -186,41 +185,6 @@ impl Login {
         result
     }
 
-    async fn begin_app(&self, provider: &str, asked: AppLogin) -> Result<Started, LoginError> {
-        let provider = self.provider(provider)?;
-        if asked.code_challenge_method != "S256" {
-            return Err(LoginError::ChallengeMethod);
-        }
-        let is_challenge = asked.code_challenge.len() == 43
-            && asked
-                .code_challenge
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if !is_challenge {
-            return Err(LoginError::Challenge);
-        }
-        if asked
-            .state
-            .as_ref()
-            .is_some_and(|state| state.chars().count() > MAX_STATE)
-        {
-            return Err(LoginError::State);
-        }
-        let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
-        let app = self
-            .client_app(&mut tx, asked.client_id, &asked.redirect_uri)
-            .await?;
-        drop(tx);
-        let purpose = Purpose::App {
-            client_app: app.ok_or(LoginError::AppNotAllowed)?.id,
-            redirect_uri: asked.redirect_uri,
-            code_challenge: asked.code_challenge,
-            state: asked.state,
-        };
-        self.depart(provider, &self.callback_url("auth/callback", provider)?, purpose)
-            .await
-    }
-
     /// Begins a login to the admin panel.
     pub async fn begin_admin(&self, provider: &str) -> Result<Started, LoginError> {
         let provider = self.provider(provider)?;
@@ -272,82 +236,6 @@ impl Login {
         format!("sentinel_login_{digest}")
     }
 
-    /// The workspaces that the user of a code may choose from. The code stays good. With `verifier` whoever asks also
-    /// proves that the code was made for him.
-    pub async fn workspaces(
-        &self,
-        code: &str,
-        verifier: Option<&str>,
-    ) -> Result<Vec<WorkspaceChoice>, ExchangeError> {
-        let grant: CodeGrant = state::peek(&*self.0.short_lived, code, self.0.clock.now())
-            .await?
-            .ok_or(ExchangeError::InvalidCode)?;
-        if verifier.is_some_and(|verifier| !grant.is_proved_by(verifier)) {
-            return Err(ExchangeError::Pkce);
-        }
-        let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
-        let user = self
-            .0
-            .access
-            .users
-            .find(&mut tx, grant.user)
-            .await
-            .map_err(IdentityError::from)?;
-        if !user.is_some_and(|user| user.is_active) {
-            return Err(ExchangeError::UserNotFound);
-        }
-        let workspaces = self
-            .0
-            .access
-            .members
-            .workspaces_of(&mut tx, grant.user)
-            .await
-            .map_err(IdentityError::from)?;
-        Ok(workspaces
-            .into_iter()
-            .map(|(workspace, role)| WorkspaceChoice {
-                id: workspace.id,
-                name: workspace.name,
-                slug: workspace.slug,
-                role,
-            })
-            .collect())
-    }
-
-    /// Exchanges a code for tokens. The code is gone whatever comes of it: also a wrong verifier burns it.
-    pub async fn exchange(
-        &self,
-        code: &str,
-        verifier: &str,
-        workspace: WorkspaceId,
-        context: Context,
-    ) -> Result<TokenPair, ExchangeError> {
-        let grant: CodeGrant = state::take(&*self.0.short_lived, code, self.0.clock.now())
-            .await?
-            .ok_or(ExchangeError::InvalidCode)?;
-        if !grant.is_proved_by(verifier) {
-            return Err(ExchangeError::Pkce);
-        }
-        let known = self
-            .0
-            .providers
-            .iter()
-            .any(|provider| provider.settings.name == grant.provider);
-        if !known {
-            return Err(ExchangeError::WithdrawnCode);
-        }
-        let grant = Grant {
-            user: grant.user,
-            workspace: Some(workspace),
-            client_app: Some(grant.client_app),
-            provider: grant.provider,
-            auth_time: grant.auth_time,
-            amr: grant.amr,
-            context,
-        };
-        Ok(self.0.sessions.start(&grant).await?)
-    }
-
     fn provider(&self, name: &str) -> Result<&Provider, LoginError> {
         self.0
             .providers
@@ -378,168 +266,6 @@ impl Login {
             if found.len() == 1 { found.pop() } else { None }
         };
         Ok(app.filter(|app| app.accepts(redirect_uri)))
-    }
-
-    async fn depart(
-        &self,
-        provider: &Provider,
-        callback: &Url,
-        purpose: Purpose,
-    ) -> Result<Started, LoginError> {
-        let secret = || fresh_secret(&*self.0.random);
-        let (login, cookie_value) = (secret(), secret());
-        let departure = provider.depart(callback, &login, secret(), secret()).await?;
-        let kept = LoginState {
-            provider: provider.settings.name.clone(),
-            nonce: departure.nonce,
-            pkce_verifier: departure.pkce_verifier,
-            binding: digest(&cookie_value),
-            purpose,
-            expires_at: self.0.clock.now() + state::LOGIN,
-        };
-        state::put(&*self.0.short_lived, &login, &kept, state::LOGIN).await?;
-        Ok(Started {
-            url: departure.url,
-            cookie_name: Self::cookie_name(&login),
-            cookie_value,
-            max_age: state::LOGIN.as_secs(),
-        })
-    }
-
-    async fn finish<'c>(
-        &self,
-        provider: &str,
-        query: CallbackQuery,
-        cookie: impl FnOnce(&str) -> Option<&'c str> + Send,
-        admin: bool,
-        context: &Context,
-    ) -> Result<Finished, CallbackRefusal> {
-        let provider = self
-            .provider(provider)
-            .map_err(|_| CallbackRefusal::UnknownProvider)?;
-        let login = query.state.as_deref().ok_or(CallbackRefusal::InvalidSession)?;
-        let bound = cookie(&Self::cookie_name(login)).map(digest);
-        let kept: LoginState = state::take(&*self.0.short_lived, login, self.0.clock.now())
-            .await?
-            .ok_or(CallbackRefusal::SessionExpired)?;
-        let same_browser =
-            bound.is_some_and(|bound| constant_time_eq(bound.as_bytes(), kept.binding.as_bytes()));
-        let same_flow =
-            kept.provider == provider.settings.name && matches!(kept.purpose, Purpose::Admin) == admin;
-        if !same_browser || !same_flow {
-            return Err(CallbackRefusal::InvalidSession);
-        }
-        let Some(code) = query.code.filter(|_| query.error.is_none()) else {
-            return Err(CallbackRefusal::Declined);
-        };
-        let path = if admin {
-            "auth/admin/callback"
-        } else {
-            "auth/callback"
-        };
-        let callback = self
-            .callback_url(path, provider)
-            .map_err(|_| CallbackRefusal::UnknownProvider)?;
-        let mut arrival = provider
-            .arrive(
-                &callback,
-                code,
-                query.iss.as_deref(),
-                &kept.nonce,
-                kept.pkce_verifier,
-            )
-            .await?;
-        arrival.amr = plain_methods(arrival.amr);
-        match kept.purpose {
-            Purpose::App {
-                client_app,
-                redirect_uri,
-                code_challenge,
-                state,
-            } => {
-                let mut tx = self.0.database.write().await.map_err(IdentityError::from)?;
-                let app = self.client_app(&mut tx, Some(client_app), &redirect_uri).await?;
-                if app.is_none() {
-                    return Err(CallbackRefusal::AppNotAllowed);
-                }
-                let user = self
-                    .user(&mut tx, provider, &arrival, false, Action::UserLogin, context)
-                    .await?;
-                let code = fresh_secret(&*self.0.random);
-                let grant = CodeGrant {
-                    user,
-                    provider: provider.settings.name.clone(),
-                    client_app,
-                    code_challenge,
-                    auth_time: arrival.auth_time,
-                    amr: arrival.amr,
-                    expires_at: self.0.clock.now() + state::CODE,
-                };
-                tx.commit().await.map_err(IdentityError::from)?;
-                state::put(&*self.0.short_lived, &code, &grant, state::CODE).await?;
-                Ok(Finished::App(with_code(&redirect_uri, &code, state.as_deref())))
-            }
-            Purpose::Admin => {
-                let mut tx = self.0.database.write().await.map_err(IdentityError::from)?;
-                let user = self
-                    .user(&mut tx, provider, &arrival, true, Action::AdminLogin, context)
-                    .await?;
-                let grant = Grant {
-                    user,
-                    workspace: None,
-                    client_app: None,
-                    provider: provider.settings.name.clone(),
-                    auth_time: arrival.auth_time,
-                    amr: arrival.amr,
-                    context: context.clone(),
-                };
-                let token = self.0.sessions.start_admin(&mut tx, &grant).await?;
-                tx.commit().await.map_err(IdentityError::from)?;
-                Ok(Finished::Admin(token))
-            }
-        }
-    }
-
-    async fn user(
-        &self,
-        tx: &mut Tx,
-        provider: &Provider,
-        arrival: &Arrival,
-        admins_only: bool,
-        action: Action,
-        context: &Context,
-    ) -> Result<sentinel_core::id::UserId, CallbackRefusal> {
-        let settings = &provider.settings;
-        let user = self
-            .0
-            .accounts
-            .resolve(
-                tx,
-                &settings.name,
-                settings.link_by_verified_email,
-                &arrival.identity,
-                admins_only,
-            )
-            .await?;
-        let entry = Entry {
-            action,
-            actor: Some(user.id),
-            target: Target {
-                kind: TargetKind::User,
-                id: user.id.as_uuid(),
-            },
-            workspace: None,
-            detail: Some(serde_json::json!({
-                "provider": settings.name, "ip": context.ip, "user_agent": context.user_agent,
-            })),
-        };
-        self.0
-            .access
-            .activity
-            .record(tx, entry)
-            .await
-            .map_err(IdentityError::from)?;
-        Ok(user.id)
     }
 
     /// Writes down that a login was refused; that it could not be written down changes nothing about the refusal.
@@ -575,15 +301,4 @@ impl Login {
             tracing::warn!(error = %error, "a refused login could not be written down");
         }
     }
-}
-
-/// The application's address with our code and its own state.
-fn with_code(redirect_uri: &str, code: &str, state: Option<&str>) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("code", code);
-    if let Some(state) = state {
-        query.append_pair("state", state);
-    }
-    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
-    format!("{redirect_uri}{separator}{}", query.finish())
 }

@@ -1,0 +1,87 @@
+//! What an application does with its code: lists the workspaces to choose from, and exchanges it for tokens.
+
+use sentinel_core::id::WorkspaceId;
+
+use super::state::{self, CodeGrant};
+use super::{ExchangeError, Login, WorkspaceChoice};
+use crate::error::IdentityError;
+use crate::sessions::{Context, Grant};
+use crate::tokens::TokenPair;
+
+impl Login {
+    /// The workspaces that the user of a code may choose from. The code stays good. With `verifier` whoever asks also
+    /// proves that the code was made for him.
+    pub async fn workspaces(
+        &self,
+        code: &str,
+        verifier: Option<&str>,
+    ) -> Result<Vec<WorkspaceChoice>, ExchangeError> {
+        let grant: CodeGrant = state::peek(&*self.0.short_lived, code, self.0.clock.now())
+            .await?
+            .ok_or(ExchangeError::InvalidCode)?;
+        if verifier.is_some_and(|verifier| !grant.is_proved_by(verifier)) {
+            return Err(ExchangeError::Pkce);
+        }
+        let mut tx = self.0.database.read().await.map_err(IdentityError::from)?;
+        let user = self
+            .0
+            .access
+            .users
+            .find(&mut tx, grant.user)
+            .await
+            .map_err(IdentityError::from)?;
+        if !user.is_some_and(|user| user.is_active) {
+            return Err(ExchangeError::UserNotFound);
+        }
+        let workspaces = self
+            .0
+            .access
+            .members
+            .workspaces_of(&mut tx, grant.user)
+            .await
+            .map_err(IdentityError::from)?;
+        Ok(workspaces
+            .into_iter()
+            .map(|(workspace, role)| WorkspaceChoice {
+                id: workspace.id,
+                name: workspace.name,
+                slug: workspace.slug,
+                role,
+            })
+            .collect())
+    }
+
+    /// Exchanges a code for tokens. The code is gone whatever comes of it: also a wrong verifier burns it.
+    pub async fn exchange(
+        &self,
+        code: &str,
+        verifier: &str,
+        workspace: WorkspaceId,
+        context: Context,
+    ) -> Result<TokenPair, ExchangeError> {
+        let grant: CodeGrant = state::take(&*self.0.short_lived, code, self.0.clock.now())
+            .await?
+            .ok_or(ExchangeError::InvalidCode)?;
+        if !grant.is_proved_by(verifier) {
+            return Err(ExchangeError::Pkce);
+        }
+        let known = self
+            .0
+            .providers
+            .iter()
+            .any(|provider| provider.settings.name == grant.provider);
+        if !known {
+            return Err(ExchangeError::WithdrawnCode);
+        }
+        let grant = Grant {
+            user: grant.user,
+            workspace: Some(workspace),
+            client_app: Some(grant.client_app),
+            provider: grant.provider,
+            auth_time: grant.auth_time,
+            amr: grant.amr,
+            context,
+        };
+        Ok(self.0.sessions.start(&grant).await?)
+    }
+}
