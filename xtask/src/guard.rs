@@ -190,8 +190,11 @@ mod tests {
     }
 
     fn is_running(pid: u32) -> bool {
-        // A zombie has an empty command line: it is not running any more.
-        std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+        // The state stands behind the name in parentheses (proc_pid_stat(5)). A zombie is not running any more.
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+        })
     }
 
     fn await_end(pid: u32) {
