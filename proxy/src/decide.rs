@@ -108,12 +108,9 @@ fn live_role(user: &User, graph: &Graph, now: Timestamp) -> Result<WorkspaceRole
     if is_expired(expires_at, now) {
         return Err(Denial::TokenExpired);
     }
-    for role in WorkspaceRole::ALL.into_iter().rev() {
-        if sentinel::has_role(graph, user.workspace, user.id, role).map_err(undecidable)? {
-            return Ok(role);
-        }
-    }
-    Err(Denial::RoleDenied)
+    sentinel::role_of(graph, user.workspace, user.id)
+        .map_err(undecidable)?
+        .ok_or(Denial::RoleDenied)
 }
 
 /// An error of the engine is neither a yes nor a no.

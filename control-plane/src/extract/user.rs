@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use sentinel_authz::sentinel::has_role;
+use sentinel_authz::sentinel::role_of;
 use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::principal::{Credential, Service, User};
 use sentinel_core::{Denial, Revision, Timestamp, WorkspaceRole};
@@ -68,14 +68,7 @@ impl UserToken {
 
     /// The user's live role in the token's workspace; `None` if he is no member any more.
     pub fn live_role(&self) -> Result<Option<WorkspaceRole>, ApiError> {
-        for role in WorkspaceRole::ALL.into_iter().rev() {
-            if has_role(self.state.graph(), self.user.workspace, self.user.id, role)
-                .map_err(ApiError::internal)?
-            {
-                return Ok(Some(role));
-            }
-        }
-        Ok(None)
+        role_of(self.state.graph(), self.user.workspace, self.user.id).map_err(ApiError::internal)
     }
 
     /// The user's live role, if the token is for `workspace` and the role is at least `minimum`.

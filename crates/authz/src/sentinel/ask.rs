@@ -21,6 +21,22 @@ pub fn has_role(
     graph.holds(workspace, role.as_str(), user)
 }
 
+/// The user's role in the workspace now: the highest one that he has. `None` if he is no member. The names are looked up
+/// once for all four.
+pub fn role_of(
+    graph: &Graph,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<WorkspaceRole>, CheckError> {
+    let [workspace, user] = graph.find_parts([of_workspace(workspace), of_user(user)])?;
+    for role in WorkspaceRole::ALL.into_iter().rev() {
+        if graph.holds(workspace, role.as_str(), user)? {
+            return Ok(Some(role));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether the user is a member of the workspace now, whatever his role.
 pub fn is_member(graph: &Graph, workspace: WorkspaceId, user: UserId) -> Result<bool, CheckError> {
     let [workspace, user] = graph.find_parts([of_workspace(workspace), of_user(user)])?;

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::Model;
 
-pub use ask::{accessible, has_role, is_member, may, may_act};
+pub use ask::{accessible, has_role, is_member, may, may_act, role_of};
 pub use project::{
     Grantee, ShareLevel, grant, group_in_workspace, group_member, membership, resource as resource_tuples,
     role_assignee, role_in_workspace, share,

@@ -249,6 +249,8 @@ fn each_role_includes_the_lower_ones() {
             assert!(!has(elsewhere(), user) && !has(workspace(), id(51)));
         }
         assert_eq!(sentinel::is_member(&graph, workspace(), user), Ok(true));
+        assert_eq!(sentinel::role_of(&graph, workspace(), user), Ok(Some(role)));
+        assert_eq!(sentinel::role_of(&graph, elsewhere(), user), Ok(None));
     }
 }
 
