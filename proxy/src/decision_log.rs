@@ -133,6 +133,7 @@ mod tests {
         let service = Service {
             app: id.into(),
             name: "docs".parse().expect("name"),
+            expires_at: None,
         };
         let principal = Principal::verified(Some(user), Some(service));
         let line = written(&Record {

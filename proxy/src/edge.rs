@@ -121,7 +121,7 @@ impl Edge {
         }
         let route = Arc::clone(admitted.permit.route());
         let principal = self.authenticate(&admitted.request, &state, admitted.at)?;
-        admitted.credentials_end = self.credentials_end(&admitted.request, &principal, &state);
+        admitted.credentials_end = credentials_end(&principal);
         if ended(admitted.credentials_end) {
             return Err(Denial::TokenExpired);
         }
@@ -165,7 +165,7 @@ impl Edge {
             principal = self.authenticate(&request, &state, now)?;
         }
         let permit = guarded(|| decide(&route, &request.target, &principal, state.graph(), now))?;
-        let credentials_end = self.credentials_end(&request, &principal, &state);
+        let credentials_end = credentials_end(&principal);
         Ok(Admitted {
             permit,
             request,
@@ -174,21 +174,6 @@ impl Edge {
             credentials_end,
             judged: state.revision(),
         })
-    }
-
-    /// When the first of the credentials ends.
-    fn credentials_end(
-        &self,
-        request: &CanonicalRequest,
-        principal: &Principal,
-        state: &ReplicaState,
-    ) -> Option<Timestamp> {
-        let user = principal.user().and_then(|user| match user.credential {
-            Credential::AccessToken { expires_at, .. } => Some(expires_at),
-            Credential::ServiceKey { .. } => None,
-        });
-        let service = self.authn.key_expires_at(&request.presented, state);
-        user.into_iter().chain(service).min()
     }
 
     fn authenticate(
@@ -226,6 +211,16 @@ impl Edge {
         }
         .write();
     }
+}
+
+/// When the first of the caller's credentials ends.
+fn credentials_end(principal: &Principal) -> Option<Timestamp> {
+    let user = principal.user().and_then(|user| match user.credential {
+        Credential::AccessToken { expires_at, .. } => Some(expires_at),
+        Credential::ServiceKey { .. } => None,
+    });
+    let service = principal.service().and_then(|service| service.expires_at);
+    user.into_iter().chain(service).min()
 }
 
 /// Whether the replica was known to be true recently enough for the route.

@@ -84,6 +84,7 @@ impl FromRequestParts<App> for ServiceKey {
         Ok(Self(Service {
             app: fact.app,
             name: fact.service.clone(),
+            expires_at: fact.expires_at,
         }))
     }
 }
@@ -117,6 +118,7 @@ mod tests {
         let key = ServiceKey(Service {
             app: uuid::Uuid::nil().into(),
             name: "docs".parse().expect("name"),
+            expires_at: None,
         });
         assert!(key.authorize(&"docs".parse().expect("name")).is_ok());
         let error = key

@@ -63,6 +63,8 @@ pub struct Service {
     pub app: ServiceAppId,
     /// The app's scope.
     pub name: ServiceName,
+    /// When the key that was shown ends; `None` while it is the app's current key.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The verified caller of a request.
@@ -104,6 +106,7 @@ mod tests {
         let service = Service {
             app: uuid::Uuid::nil().into(),
             name: "docs".parse().expect("name"),
+            expires_at: None,
         };
         let principal = Principal::verified(None, Some(service));
         assert!(!principal.is_anonymous());

@@ -63,12 +63,6 @@ impl Authenticator {
         Ok(Principal::verified(user, service))
     }
 
-    /// When the service key that was shown ends; `None` if it does not, or if there is none.
-    pub fn key_expires_at(&self, presented: &Presented, state: &ReplicaState) -> Option<Timestamp> {
-        let key: PlainServiceKey = presented.service_key.as_ref()?.expose_secret().parse().ok()?;
-        state.service_key(key.digest().as_bytes())?.expires_at
-    }
-
     fn user(&self, token: &str, state: &ReplicaState, now: Timestamp) -> Result<User, Denial> {
         let digest = sha256(token.as_bytes());
         let user = if let Some(user) = self.cache.get(&digest, state.keys(), now) {
@@ -137,6 +131,7 @@ fn service(key: &str, state: &ReplicaState, now: Timestamp) -> Result<Service, D
     Ok(Service {
         app: known.app,
         name: known.service.clone(),
+        expires_at: known.expires_at,
     })
 }
 

@@ -59,6 +59,7 @@ fn service(name: &str) -> Service {
     Service {
         app: id(41),
         name: name.parse().expect("name"),
+        expires_at: None,
     }
 }
 

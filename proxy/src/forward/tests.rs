@@ -59,6 +59,7 @@ fn principal() -> Principal {
     let service = Service {
         app: id(41),
         name: "indexer".parse().expect("name"),
+        expires_at: None,
     };
     Principal::verified(Some(user), Some(service))
 }
