@@ -11,7 +11,7 @@ use sentinel_config::edge::{
 };
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{Service, User};
-use sentinel_core::{Credential, Denial, Principal, Timestamp, WorkspaceRole};
+use sentinel_core::{Denial, Principal, Timestamp, WorkspaceRole};
 
 use crate::request::Target;
 use crate::routes::Route;
@@ -102,9 +102,7 @@ fn check_tier(tier: CredentialTier, principal: &Principal) -> Result<(), Denial>
 
 /// The user's role in his token's workspace as it is now. Every user has to be a member still.
 fn live_role(user: &User, graph: &Graph, now: Timestamp) -> Result<WorkspaceRole, Denial> {
-    let Credential::AccessToken { expires_at, .. } = user.credential else {
-        return Err(Denial::TokenInvalid);
-    };
+    let expires_at = user.credential.expires_at().ok_or(Denial::TokenInvalid)?;
     if is_expired(expires_at, now) {
         return Err(Denial::TokenExpired);
     }

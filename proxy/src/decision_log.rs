@@ -118,8 +118,8 @@ mod tests {
         let id = uuid::Uuid::from_u128(7);
         let user = User {
             id: id.into(),
-            email: "ada@example.com".into(),
-            name: "Ada Lovelace".into(),
+            email: Some("ada@example.com".into()),
+            name: Some("Ada Lovelace".into()),
             workspace: id.into(),
             workspace_slug: "acme".parse().expect("slug"),
             role_at_mint: sentinel_core::WorkspaceRole::Owner,

@@ -12,7 +12,7 @@ use sentinel_config::edge::Access;
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::OUTLIVES;
 use sentinel_core::revision::Revision;
-use sentinel_core::{Clock, Credential, Denial, Principal, Random, Timestamp};
+use sentinel_core::{Clock, Denial, Principal, Random, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use tokio::time::Instant;
 
@@ -215,10 +215,7 @@ impl Edge {
 
 /// When the first of the caller's credentials ends.
 fn credentials_end(principal: &Principal) -> Option<Timestamp> {
-    let user = principal.user().and_then(|user| match user.credential {
-        Credential::AccessToken { expires_at, .. } => Some(expires_at),
-        Credential::ServiceKey { .. } => None,
-    });
+    let user = principal.user().and_then(|user| user.credential.expires_at());
     let service = principal.service().and_then(|service| service.expires_at);
     user.into_iter().chain(service).min()
 }

@@ -74,8 +74,12 @@ pub fn write(
     }
     if let Some((user, role)) = permit.member() {
         set(names::USER_ID, &user.id.to_string())?;
-        set(names::USER_EMAIL, &encoded(&user.email))?;
-        set(names::USER_NAME, &encoded(&user.name))?;
+        if let Some(email) = &user.email {
+            set(names::USER_EMAIL, &encoded(email))?;
+        }
+        if let Some(name) = &user.name {
+            set(names::USER_NAME, &encoded(name))?;
+        }
         set(names::WORKSPACE_ID, &user.workspace.to_string())?;
         set(names::WORKSPACE_SLUG, user.workspace_slug.as_str())?;
         set(names::WORKSPACE_ROLE, role.as_str())?;

@@ -13,10 +13,15 @@ section! {
         pub access_ttl: Duration = "15m",
         /// Lifetime of refresh tokens, 5m to 90d. Each use begins it anew.
         pub refresh_ttl: Duration = "7d",
+        /// How long after it was used a refresh token is answered once more, 0s to 1m: the answer may have been lost on its
+        /// way. Whoever shows it a third time, or later, ends the session.
+        pub refresh_grace: Duration = "10s",
         /// Lifetime of a session from its login, 5m to 365d, however often it is refreshed.
         pub session_ttl: Duration = "30d",
         /// Lifetime of a login to the admin panel, 5m to 12h.
         pub admin_ttl: Duration = "1h",
+        /// Lifetime of tokens of AuthZ mode, 1m to 1h.
+        pub authz_ttl: Duration = "5m",
     }
 }
 
@@ -33,6 +38,14 @@ fn check(tokens: &Tokens, section: &Section<'_>, reader: &mut Reader<'_>) {
         (5 * MINUTE, 90 * DAY),
         reader,
     );
+    between(
+        section,
+        "refresh_grace",
+        tokens.refresh_grace,
+        (Duration::ZERO, MINUTE),
+        reader,
+    );
+    between(section, "authz_ttl", tokens.authz_ttl, (MINUTE, HOUR), reader);
     between(
         section,
         "session_ttl",

@@ -21,7 +21,7 @@ use std::time::Duration;
 use sentinel_core::Fact;
 use sentinel_store::Tx;
 
-pub use accounts::Identity;
+pub use accounts::{EmailTrust, Identity};
 pub use error::IdentityError;
 pub use keys::{EncryptionKey, FeedKey, InvalidEncryptionKey, InvalidTokenKey, KeyInfo, Keys, KeysError};
 pub use login::{
@@ -41,16 +41,20 @@ pub struct Lifetimes {
     pub access: Duration,
     /// A refresh token, from each rotation anew.
     pub refresh: Duration,
+    /// For how long after it was spent a refresh token is answered once more, because the answer was lost.
+    pub refresh_grace: Duration,
     /// A session, however often it is refreshed.
     pub session: Duration,
     /// An admin token and its session.
     pub admin: Duration,
+    /// A token of AuthZ mode.
+    pub authz: Duration,
 }
 
 impl Lifetimes {
     /// The longest that any token of ours is valid.
     fn longest(&self) -> Duration {
-        self.access.max(self.refresh).max(self.admin)
+        self.access.max(self.refresh).max(self.admin).max(self.authz)
     }
 }
 

@@ -22,8 +22,10 @@ pub(crate) const ISSUER: &str = "http://127.0.0.1:9003";
 pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
     access: Duration::from_mins(15),
     refresh: Duration::from_hours(7 * 24),
+    refresh_grace: Duration::from_secs(10),
     session: Duration::from_hours(30 * 24),
     admin: Duration::from_hours(1),
+    authz: Duration::from_mins(5),
 };
 
 /// The services on a store.
@@ -81,6 +83,7 @@ impl Services {
         let mut tx = self.store.db.write().await.expect("tx");
         let new = NewUser {
             email: format!("{name}@example.com").parse().expect("email"),
+            email_verified: true,
             name: name.parse().expect("name"),
             avatar_url: None,
             is_admin: false,
@@ -106,6 +109,7 @@ impl Services {
             user,
             workspace,
             client_app: None,
+            service_app: None,
             provider: "demo".into(),
             auth_time: self.store.clock.now(),
             amr: vec!["pwd".into()],

@@ -149,8 +149,10 @@ fn lifetimes(config: &Config) -> Lifetimes {
     Lifetimes {
         access: config.tokens.access_ttl,
         refresh: config.tokens.refresh_ttl,
+        refresh_grace: config.tokens.refresh_grace,
         session: config.tokens.session_ttl,
         admin: config.tokens.admin_ttl,
+        authz: config.tokens.authz_ttl,
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use sentinel_authz::sentinel::role_of;
 use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
-use sentinel_core::principal::{Credential, Service, User};
+use sentinel_core::principal::{Service, User};
 use sentinel_core::{Denial, Revision, Timestamp, WorkspaceRole};
 use sentinel_feed::ReplicaState;
 use sentinel_token::TokenError;
@@ -56,14 +56,8 @@ impl UserToken {
 
     /// The token's session, id and expiry.
     pub fn token(&self) -> Option<(SessionId, TokenId, Timestamp)> {
-        match self.user.credential {
-            Credential::AccessToken {
-                token,
-                session,
-                expires_at,
-            } => Some((session, token, expires_at)),
-            Credential::ServiceKey { .. } => None,
-        }
+        let (session, token) = self.user.credential.token()?;
+        Some((session, token, self.user.credential.expires_at()?))
     }
 
     /// The user's live role in the token's workspace; `None` if he is no member any more.
@@ -222,12 +216,10 @@ async fn verify(app: &App, token: &str, asked: Option<Revision>) -> Result<UserT
         Err(error) => return Err(invalid(error)),
     };
     let state = app.state(user.minted_at.max(asked)).await?;
-    let revoked = match user.credential {
-        Credential::AccessToken { token, session, .. } => {
-            state.is_session_revoked(session) || state.is_token_revoked(token)
-        }
-        Credential::ServiceKey { .. } => true,
-    };
+    let revoked = user
+        .credential
+        .token()
+        .is_none_or(|(session, token)| state.is_session_revoked(session) || state.is_token_revoked(token));
     if revoked {
         return Err(invalid_token("Token has been revoked", "token_revoked"));
     }

@@ -143,8 +143,10 @@ mod tests {
         let lifetimes = Lifetimes {
             access: day,
             refresh: day,
+            refresh_grace: Duration::ZERO,
             session: day,
             admin: day,
+            authz: day,
         };
         let encryption = EncryptionKey::from_bytes(&[7; 32]).expect("32 bytes");
         let services = Services::new(&store.db, encryption, "http://a.test", lifetimes, &clock, &random);

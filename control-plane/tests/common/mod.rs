@@ -68,8 +68,10 @@ struct Ground {
 pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
     access: Duration::from_mins(15),
     refresh: Duration::from_hours(7 * 24),
+    refresh_grace: Duration::from_secs(10),
     session: Duration::from_hours(30 * 24),
     admin: Duration::from_hours(1),
+    authz: Duration::from_mins(5),
 };
 
 /// A running control plane.
@@ -244,6 +246,7 @@ impl TestApp {
         let name = email.split('@').next().expect("local part");
         let new = NewUser {
             email: email.parse().expect("email"),
+            email_verified: true,
             name: name.parse().expect("name"),
             avatar_url: None,
             is_admin: false,
@@ -377,6 +380,7 @@ impl TestApp {
             user,
             workspace,
             client_app: None,
+            service_app: None,
             provider: "demo".into(),
             auth_time: self.clock.now(),
             amr: vec!["pwd".into()],

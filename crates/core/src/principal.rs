@@ -28,6 +28,20 @@ pub enum Credential {
         /// Its `exp`.
         expires_at: Timestamp,
     },
+    /// A token of AuthZ mode (JWT): what its user may do through one service, which goes with an ID token of the
+    /// identity provider.
+    AuthzToken {
+        /// Its `jti`.
+        token: TokenId,
+        /// Its `sid`.
+        session: SessionId,
+        /// Its `svc`: the scope that it was made for.
+        service: ServiceName,
+        /// Its `idp_sub`: the subject of the ID token that it goes with.
+        idp_subject: String,
+        /// Its `exp`.
+        expires_at: Timestamp,
+    },
     /// A service app's key.
     ServiceKey {
         /// The app it belongs to.
@@ -35,15 +49,35 @@ pub enum Credential {
     },
 }
 
+impl Credential {
+    /// The session and the id of a token; `None` for a key.
+    pub fn token(&self) -> Option<(SessionId, TokenId)> {
+        match self {
+            Self::AccessToken { token, session, .. } | Self::AuthzToken { token, session, .. } => {
+                Some((*session, *token))
+            }
+            Self::ServiceKey { .. } => None,
+        }
+    }
+
+    /// When a token ends by itself; `None` for a key.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::AccessToken { expires_at, .. } | Self::AuthzToken { expires_at, .. } => Some(*expires_at),
+            Self::ServiceKey { .. } => None,
+        }
+    }
+}
+
 /// A signed-in user, acting in one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Who.
     pub id: UserId,
-    /// The e-mail address at the time the token was minted.
-    pub email: String,
-    /// The name at the time the token was minted.
-    pub name: String,
+    /// The e-mail address at the time the token was minted; a token of AuthZ mode has none.
+    pub email: Option<String>,
+    /// The name at the time the token was minted; a token of AuthZ mode has none.
+    pub name: Option<String>,
     /// The workspace that the token is limited to.
     pub workspace: WorkspaceId,
     /// That workspace's slug.
@@ -52,7 +86,7 @@ pub struct User {
     pub role_at_mint: WorkspaceRole,
     /// The revision at which the token was minted: an older replica must not judge it.
     pub minted_at: Option<Revision>,
-    /// The access token.
+    /// The token.
     pub credential: Credential,
 }
 

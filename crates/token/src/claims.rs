@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use sentinel_core::id::{GroupId, SessionId, TokenId, UserId, WorkspaceId};
-use sentinel_core::name::Slug;
+use sentinel_core::name::{ServiceName, Slug};
 use sentinel_core::{Revision, Timestamp, WorkspaceRole};
 
 /// What a token is for. Each kind has an audience of its own, so that one can never pass for another.
@@ -21,6 +21,8 @@ pub enum TokenKind {
     Refresh,
     /// Uses the admin API.
     Admin,
+    /// Says what a user of AuthZ mode may do through one service, 5 minutes.
+    Authz,
 }
 
 impl TokenKind {
@@ -30,6 +32,7 @@ impl TokenKind {
             Self::Access => "access",
             Self::Refresh => "refresh",
             Self::Admin => "admin_access",
+            Self::Authz => "authz",
         }
     }
 
@@ -39,6 +42,7 @@ impl TokenKind {
             Self::Access => "access",
             Self::Refresh => "refresh",
             Self::Admin => "admin",
+            Self::Authz => "authz",
         };
         format!("{brand}:{name}")
     }
@@ -178,6 +182,40 @@ claims! {
         fid: SessionId,
     }
 
+    /// A token of AuthZ mode: what a user may do in one workspace through one service. It counts only together with an ID
+    /// token whose subject is `idp_sub`, and says neither address nor name.
+    AuthzClaims(TokenKind::Authz, ["idp_sub", "svc", "wid", "wslug", "wrole", "sid"]) {
+        /// The subject of the ID token that it goes with.
+        idp_sub: String,
+        /// The scope of the service that it was made for.
+        svc: ServiceName,
+        /// The workspace that the token is limited to.
+        #[serde(deserialize_with = "canonical")]
+        wid: WorkspaceId,
+        /// Its slug.
+        wslug: Slug,
+        /// The role when minted. Decisions use the live role.
+        wrole: WorkspaceRole,
+        /// The service's actions that the user's roles allowed when minted. Decisions use the live ones.
+        #[serde(default)]
+        actions: Vec<String>,
+        /// Organization; always null here.
+        #[serde(default)]
+        oid: Option<String>,
+        /// Organization's slug; always null here.
+        #[serde(default)]
+        oslug: Option<String>,
+        /// Whether the organization is the public one.
+        #[serde(default)]
+        opub: bool,
+        /// The session.
+        #[serde(deserialize_with = "canonical")]
+        sid: SessionId,
+        /// The revision at which the token was minted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rev: Option<Revision>,
+    }
+
     /// An admin token, carried by the admin panel's cookie.
     AdminClaims(TokenKind::Admin, ["email", "name", "admin", "sid"]) {
         /// E-mail address when minted.
@@ -289,6 +327,8 @@ mod tests {
         assert_eq!(TokenKind::Admin.audience("sentinel"), "sentinel:admin");
         assert_eq!(TokenKind::Refresh.audience("duar"), "duar:refresh");
         assert_eq!(TokenKind::Admin.claim(), "admin_access");
+        assert_eq!(TokenKind::Authz.audience("sentinel"), "sentinel:authz");
+        assert_eq!(TokenKind::Authz.claim(), "authz");
     }
 
     #[test]

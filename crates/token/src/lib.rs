@@ -19,7 +19,7 @@ pub mod service_key;
 mod testing;
 pub mod verify;
 
-pub use claims::{AccessClaims, AdminClaims, Audience, RefreshClaims, TokenKind};
+pub use claims::{AccessClaims, AdminClaims, Audience, AuthzClaims, RefreshClaims, TokenKind};
 pub use edge_key::{EdgeSecret, HashedEdgeKey, InvalidEdgeKey, PlainEdgeKey};
 pub use error::TokenError;
 pub use feed_key::{BadSignature, FeedVerifyKey};
@@ -27,4 +27,4 @@ pub use hash::sha256;
 pub use jwk::{InvalidJwk, PublicJwk};
 pub use key_set::{InvalidKeySet, KeySet};
 pub use service_key::{HashedServiceKey, InvalidServiceKey, PlainServiceKey};
-pub use verify::{Verified, VerifiedAccess, VerifiedAdmin, VerifiedRefresh, Verifier};
+pub use verify::{Verified, VerifiedAccess, VerifiedAdmin, VerifiedAuthz, VerifiedRefresh, Verifier};

@@ -11,7 +11,7 @@ use sentinel_core::id::{SessionId, TokenId, UserId};
 use sentinel_core::principal::User;
 use sentinel_core::{Credential, Timestamp};
 
-use crate::claims::{AccessClaims, AdminClaims, Claims, RefreshClaims, TokenKind, moment};
+use crate::claims::{AccessClaims, AdminClaims, AuthzClaims, Claims, RefreshClaims, TokenKind, moment};
 use crate::compact::Compact;
 use crate::error::{Part, TokenError};
 use crate::json::unambiguous_object;
@@ -34,6 +34,8 @@ pub struct Verified<C> {
 pub type VerifiedAccess = Verified<AccessClaims>;
 /// A verified refresh token.
 pub type VerifiedRefresh = Verified<RefreshClaims>;
+/// A verified token of AuthZ mode.
+pub type VerifiedAuthz = Verified<AuthzClaims>;
 /// A verified admin token.
 pub type VerifiedAdmin = Verified<AdminClaims>;
 
@@ -87,6 +89,16 @@ impl Verifier {
         keys: &KeySet,
         now: Timestamp,
     ) -> Result<VerifiedRefresh, TokenError> {
+        self.verify(token, keys, now)
+    }
+
+    /// Verifies a token of AuthZ mode. That its `svc` and `idp_sub` fit the request is for the caller to compare.
+    pub fn verify_authz(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<VerifiedAuthz, TokenError> {
         self.verify(token, keys, now)
     }
 
@@ -211,7 +223,12 @@ macro_rules! verified {
     )+};
 }
 
-verified!(AccessClaims.sid, RefreshClaims.fid, AdminClaims.sid);
+verified!(
+    AccessClaims.sid,
+    RefreshClaims.fid,
+    AdminClaims.sid,
+    AuthzClaims.sid
+);
 
 impl VerifiedAccess {
     /// The user as a principal.
@@ -219,8 +236,8 @@ impl VerifiedAccess {
         let claims = &self.claims;
         User {
             id: claims.sub,
-            email: claims.email.clone(),
-            name: claims.name.clone(),
+            email: Some(claims.email.clone()),
+            name: Some(claims.name.clone()),
             workspace: claims.wid,
             workspace_slug: claims.wslug.clone(),
             role_at_mint: claims.wrole,
@@ -237,6 +254,29 @@ impl VerifiedAccess {
 impl From<VerifiedAccess> for User {
     fn from(verified: VerifiedAccess) -> Self {
         verified.user()
+    }
+}
+
+impl From<VerifiedAuthz> for User {
+    fn from(verified: VerifiedAuthz) -> Self {
+        let expires_at = verified.expires_at();
+        let claims = verified.claims;
+        Self {
+            id: claims.sub,
+            email: None,
+            name: None,
+            workspace: claims.wid,
+            workspace_slug: claims.wslug,
+            role_at_mint: claims.wrole,
+            minted_at: claims.rev,
+            credential: Credential::AuthzToken {
+                token: claims.jti,
+                session: claims.sid,
+                service: claims.svc,
+                idp_subject: claims.idp_sub,
+                expires_at,
+            },
+        }
     }
 }
 

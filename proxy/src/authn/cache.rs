@@ -100,8 +100,8 @@ mod tests {
         let id = |offset: u128| uuid::Uuid::from_u128(u128::from(number) + offset);
         Arc::new(User {
             id: id(0).into(),
-            email: String::new(),
-            name: String::new(),
+            email: None,
+            name: None,
             workspace: id(1).into(),
             workspace_slug: "acme".parse().expect("slug"),
             role_at_mint: sentinel_core::WorkspaceRole::Viewer,

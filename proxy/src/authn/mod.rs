@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{Service, User};
-use sentinel_core::{Credential, Denial, Principal, Timestamp};
+use sentinel_core::{Denial, Principal, Timestamp};
 use sentinel_feed::ReplicaState;
 use sentinel_token::{HashedServiceKey, KeySet, PlainServiceKey, Verifier, sha256};
 
@@ -72,9 +72,7 @@ impl Authenticator {
             self.counters.verified.inc();
             self.verify(token, digest, state, now)?
         };
-        let Credential::AccessToken { token, session, .. } = user.credential else {
-            return Err(Denial::TokenInvalid);
-        };
+        let (session, token) = user.credential.token().ok_or(Denial::TokenInvalid)?;
         if state.is_session_revoked(session)
             || state.is_token_revoked(token)
             || state.is_user_disabled(user.id)

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use http::{HeaderMap, HeaderValue, Version};
 use sentinel_config::{Environment, parse_edge};
-use sentinel_core::Fact;
+use sentinel_core::{Credential, Fact};
 use sentinel_feed::ReplicaState;
 
 use super::*;
@@ -41,8 +41,8 @@ fn request(document: &str) -> CanonicalRequest {
 fn user(number: u128, workspace: u128) -> User {
     User {
         id: id(number),
-        email: "x@example.com".into(),
-        name: "X".into(),
+        email: Some("x@example.com".into()),
+        name: Some("X".into()),
         workspace: id(workspace),
         workspace_slug: "acme".parse().expect("slug"),
         role_at_mint: WorkspaceRole::Owner,

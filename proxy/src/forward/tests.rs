@@ -44,8 +44,8 @@ routes: [{ match: GET a.example/a, to: docs, public: true }]";
 fn principal() -> Principal {
     let user = User {
         id: id(OLGA),
-        email: "olga+x@example.com".into(),
-        name: "Ölga\r\nX-Evil: 1".into(),
+        email: Some("olga+x@example.com".into()),
+        name: Some("Ölga\r\nX-Evil: 1".into()),
         workspace: id(ACME),
         workspace_slug: "acme".parse().expect("slug"),
         role_at_mint: WorkspaceRole::Viewer,

@@ -21,8 +21,11 @@ const EMAIL_UNIQUE: &str = "users__email_key";
 pub struct User {
     /// Who.
     pub id: UserId,
-    /// The address that the identity provider vouched for at the first sign-in.
+    /// The address that the identity provider gave at the first sign-in.
     pub email: String,
+    /// When a provider vouched that the address is the user's; `None` while none has. Only such an address decides
+    /// anything: who is invited, who is an administrator by configuration, which account a sign-in is linked to.
+    pub email_verified_at: Option<Timestamp>,
     /// The name that pages show.
     pub name: String,
     /// Where a picture of the user is.
@@ -40,8 +43,10 @@ pub struct User {
 /// Somebody who signs in for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The verified address.
+    /// The address.
     pub email: Email,
+    /// Whether the provider vouches that it is the user's.
+    pub email_verified: bool,
     /// The name that the provider gives.
     pub name: Name,
     /// Where a picture is; see [`crate::text::avatar_url`].
@@ -98,6 +103,7 @@ impl Users {
         let user = User {
             id: UserId::generate(now, self.sources.random()),
             email: new.email.as_str().to_owned(),
+            email_verified_at: new.email_verified.then_some(now),
             name: new.name.as_str().to_owned(),
             avatar_url: new.avatar_url,
             is_active: true,

@@ -14,6 +14,7 @@ use super::User;
 struct Row {
     id: Uuid,
     email: String,
+    email_verified_at: Option<Timestamp>,
     name: String,
     avatar_url: Option<String>,
     is_active: bool,
@@ -27,6 +28,7 @@ impl From<Row> for User {
         Self {
             id: row.id.into(),
             email: row.email,
+            email_verified_at: row.email_verified_at,
             name: row.name,
             avatar_url: row.avatar_url,
             is_active: row.is_active,
@@ -41,7 +43,7 @@ pub(crate) async fn find(tx: &mut Tx, user: UserId) -> Result<Option<User>, Stor
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+        "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
         user.as_uuid()
     ).await?;
     Ok(row.map(User::from))
@@ -49,8 +51,8 @@ pub(crate) async fn find(tx: &mut Tx, user: UserId) -> Result<Option<User>, Stor
 
 /// Shared, so that logins of one user do not wait for each other. SQLite needs no lock, for writers take turns.
 const FIND_LOCKED: Sql = Sql::each(
-    "SELECT id, email, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1 FOR SHARE",
-    "SELECT id, email, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+    "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1 FOR SHARE",
+    "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
 );
 
 pub(super) async fn find_locked(tx: &mut Tx, user: UserId) -> Result<Option<User>, StoreError> {
@@ -73,7 +75,7 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE email_key = $1",
+        "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE email_key = $1",
         key.as_str()
     ).await?;
     Ok(row.map(User::from))
@@ -82,11 +84,13 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
 pub(super) async fn insert(tx: &mut Tx, user: &User, key: &EmailKey) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO users (id, email, email_key, name, avatar_url, is_active, is_admin, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO users (id, email, email_key, email_verified_at, name, avatar_url, is_active, is_admin, created_at,
+                            updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         user.id.as_uuid(),
         user.email.as_str(),
         key.as_str(),
+        user.email_verified_at,
         user.name.as_str(),
         user.avatar_url.as_deref(),
         user.is_active,
@@ -115,7 +119,7 @@ pub(super) async fn update_profile(
              name = COALESCE(CAST($2 AS TEXT), name),
              avatar_url = COALESCE(CAST($3 AS TEXT), avatar_url)
          WHERE id = $1
-         RETURNING id, email, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         name,
         avatar_url,
@@ -135,7 +139,7 @@ pub(super) async fn set_active(
         tx,
         Row,
         "UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1
-         RETURNING id, email, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         is_active,
         now
@@ -155,7 +159,7 @@ pub(super) async fn set_admin(
         tx,
         Row,
         "UPDATE users SET is_admin = $2, demoted_at = $3, updated_at = $4 WHERE id = $1
-         RETURNING id, email, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         is_admin,
         (!is_admin).then_some(now),
@@ -175,7 +179,7 @@ pub(super) async fn promote_listed(
         tx,
         Row,
         "UPDATE users SET is_admin = $2, updated_at = $3 WHERE id = $1 AND NOT is_admin AND demoted_at IS NULL
-         RETURNING id, email, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         true,
         now

@@ -12,6 +12,7 @@ on_both_backends! {
         let alice = world.user("alice").await;
         let new = NewUser {
             email: "ALICE@example.com".parse().expect("address"),
+            email_verified: true,
             name: "Another".parse().expect("name"),
             avatar_url: None,
             is_admin: false,

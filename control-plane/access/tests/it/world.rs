@@ -60,8 +60,8 @@ pub(crate) fn token(user: UserId, workspace: WorkspaceId) -> principal::User {
     let nil = uuid::Uuid::nil();
     principal::User {
         id: user,
-        email: "somebody@example.com".to_owned(),
-        name: "Somebody".to_owned(),
+        email: Some("somebody@example.com".to_owned()),
+        name: Some("Somebody".to_owned()),
         workspace,
         workspace_slug: "acme".parse().expect("slug"),
         // What it says about roles must not matter.
@@ -103,6 +103,7 @@ impl World {
         let local: String = name.chars().filter(char::is_ascii).collect();
         let new = NewUser {
             email: format!("{local}@example.com").parse().expect("address"),
+            email_verified: true,
             name: name.parse().expect("name"),
             avatar_url: None,
             is_admin: false,

@@ -27,12 +27,24 @@ pub struct Identity {
     pub subject: String,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Whether the provider said, with the JSON value `true`, that the address is the person's.
-    pub email_verified: bool,
+    /// What the provider's word about the address is worth.
+    pub email_trust: EmailTrust,
     /// The name.
     pub name: Option<String>,
     /// Where a picture is.
     pub picture: Option<String>,
+}
+
+/// What a provider's word about an e-mail address is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailTrust {
+    /// The provider says, with the JSON value `true`, that the address is the person's.
+    Verified,
+    /// The provider's directory has it, and nobody says whose it is (Microsoft Entra ID without `xms_edov`): an account
+    /// may have it, but it decides nothing.
+    Claimed,
+    /// The provider does not vouch for it.
+    Unverified,
 }
 
 /// Why a sign-in leads to no account.
@@ -98,7 +110,8 @@ impl Accounts {
             return Err(AccountRefusal::Subject);
         }
         let address = identity.email.as_deref().ok_or(AccountRefusal::NoEmail)?;
-        if !identity.email_verified {
+        let is_verified = identity.email_trust == EmailTrust::Verified;
+        if identity.email_trust == EmailTrust::Unverified {
             return Err(AccountRefusal::EmailNotVerified);
         }
         let email: Email = address.parse().map_err(|_| AccountRefusal::NoEmail)?;
@@ -120,10 +133,14 @@ impl Accounts {
                 .await
                 .map_err(IdentityError::from)?
             {
-                Some(user) if link_by_verified_email => (user, true),
+                // An account whose address nobody vouched for may have been made by anybody, to be found by the one
+                // whose address it is.
+                Some(user) if link_by_verified_email && is_verified && user.email_verified_at.is_some() => {
+                    (user, true)
+                }
                 Some(_) => return Err(AccountRefusal::EmailUsed),
                 None => {
-                    let is_admin = self.admin_emails.contains(email.key());
+                    let is_admin = is_verified && self.admin_emails.contains(email.key());
                     if admins_only && !is_admin {
                         return Err(AccountRefusal::NotAdmin);
                     }
@@ -135,6 +152,7 @@ impl Accounts {
                         .and_then(|local| local.parse().ok());
                     let new = NewUser {
                         email,
+                        email_verified: is_verified,
                         name: given.clone().or(local).ok_or(AccountRefusal::NoEmail)?,
                         avatar_url: picture.clone(),
                         is_admin,
@@ -176,9 +194,10 @@ impl Accounts {
             .map_err(IdentityError::from)?)
     }
 
-    /// Whether the address of the account, as it was made with, is an administrator's.
+    /// Whether the address of the account, which was vouched for, is an administrator's.
     fn is_listed(&self, user: &User) -> bool {
-        EmailKey::of(&user.email).is_ok_and(|key| self.admin_emails.contains(&key))
+        user.email_verified_at.is_some()
+            && EmailKey::of(&user.email).is_ok_and(|key| self.admin_emails.contains(&key))
     }
 
     async fn link(

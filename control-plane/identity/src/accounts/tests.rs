@@ -27,7 +27,7 @@ fn who(subject: &str, email: &str) -> Identity {
     Identity {
         subject: subject.to_owned(),
         email: Some(email.to_owned()),
-        email_verified: true,
+        email_trust: EmailTrust::Verified,
         name: Some("Somebody".to_owned()),
         picture: None,
     }
@@ -63,7 +63,7 @@ on_both_backends! {
         let refused = sign_in(&store, ROOT, &who("2", "root@example.com"), true).await;
         assert!(matches!(refused, Err(AccountRefusal::NotAdmin)), "{refused:?}");
         let mut unverified = who("4", "root@example.com");
-        unverified.email_verified = false;
+        unverified.email_trust = EmailTrust::Unverified;
         let refused = sign_in(&store, ROOT, &unverified, true).await;
         assert!(matches!(refused, Err(AccountRefusal::EmailNotVerified)), "{refused:?}");
     }

@@ -96,6 +96,7 @@ impl Login {
                     user,
                     workspace: None,
                     client_app: None,
+                    service_app: None,
                     provider: provider.settings.name.clone(),
                     auth_time: arrival.auth_time,
                     amr: arrival.amr,

@@ -77,6 +77,7 @@ impl Login {
             user: grant.user,
             workspace: Some(workspace),
             client_app: Some(grant.client_app),
+            service_app: None,
             provider: grant.provider,
             auth_time: grant.auth_time,
             amr: grant.amr,

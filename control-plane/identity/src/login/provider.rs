@@ -15,7 +15,7 @@ use sentinel_core::{Clock, Timestamp};
 use url::Url;
 
 use super::discovery::{Discovered, Discovery, describe};
-use crate::accounts::Identity;
+use crate::accounts::{EmailTrust, Identity};
 use crate::outbound::{IssuerClient, Outbound};
 
 /// How far the provider's clock may be ahead of ours.
@@ -239,7 +239,7 @@ fn identity(claims: &CoreIdTokenClaims) -> Identity {
     Identity {
         subject: claims.subject().as_str().to_owned(),
         email: claims.email().map(|email| email.as_str().to_owned()),
-        email_verified: claims.email_verified() == Some(true),
+        email_trust: trust(claims.email_verified()),
         name: claims
             .name()
             .and_then(|name| name.get(None))
@@ -251,10 +251,18 @@ fn identity(claims: &CoreIdTokenClaims) -> Identity {
     }
 }
 
+fn trust(verified: Option<bool>) -> EmailTrust {
+    if verified == Some(true) {
+        EmailTrust::Verified
+    } else {
+        EmailTrust::Unverified
+    }
+}
+
 /// Providers may leave the profile to the user-info endpoint (OpenID Connect Core §5.4).
 fn complete(identity: &mut Identity, info: &CoreUserInfoClaims) {
     identity.email = info.email().map(|email| email.as_str().to_owned());
-    identity.email_verified = info.email_verified() == Some(true);
+    identity.email_trust = trust(info.email_verified());
     if identity.name.is_none() {
         identity.name = info
             .name()

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sentinel_access::Access;
 use sentinel_access::activity::{Action, Entry, Target, TargetKind};
-use sentinel_core::id::{ClientAppId, SessionId, TokenId, UserId, WorkspaceId};
+use sentinel_core::id::{ClientAppId, ServiceAppId, SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Change, Clock, Fact, Random, Revision, Timestamp};
 use sentinel_store::{Database, StoreError, Tx, WriteTx};
@@ -47,6 +47,8 @@ pub struct Grant {
     pub workspace: Option<WorkspaceId>,
     /// The application that the user signed in to.
     pub client_app: Option<ClientAppId>,
+    /// The service app that tokens of AuthZ mode are made for.
+    pub service_app: Option<ServiceAppId>,
     /// The identity provider.
     pub provider: String,
     /// When the user signed in there.

@@ -41,6 +41,7 @@ macro_rules! steps {
 const STEPS: &[Step] = steps! {
     1 "identity, access, replication": "0001_identity_access_replication";
     2 "roles and actions": "0002_roles_and_actions";
+    3 "invitations and authz sessions": "0003_invitations_and_authz_sessions";
 };
 
 /// The numbers of all steps, in order.

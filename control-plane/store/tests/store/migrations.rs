@@ -16,6 +16,7 @@ const TABLES: &[&str] = &[
     "group_memberships",
     "group_roles",
     "groups",
+    "invitations",
     "refresh_tokens",
     "replication_head",
     "resource_permissions",
@@ -131,10 +132,10 @@ on_both_backends! {
             "SELECT CAST(c.conrelid AS regclass)::text, CAST(c.confdeltype AS TEXT) FROM pg_constraint AS c
               WHERE c.contype = 'f' AND c.confdeltype IN ('c', 'n') AND EXISTS
                     (SELECT 1 FROM pg_attribute AS a WHERE a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey)
-                        AND a.attname NOT IN ('created_by', 'granted_by', 'assigned_by'))",
+                        AND a.attname NOT IN ('created_by', 'granted_by', 'assigned_by', 'invited_by'))",
             "SELECT t.name, k.on_delete FROM sqlite_master AS t, pragma_foreign_key_list(t.name) AS k
               WHERE t.type = 'table' AND k.on_delete <> 'NO ACTION'
-                AND k.\"from\" NOT IN ('created_by', 'granted_by', 'assigned_by')",
+                AND k.\"from\" NOT IN ('created_by', 'granted_by', 'assigned_by', 'invited_by')",
         );
         let mut tx = store.db.read().await.expect("read");
         let tables: BTreeSet<String> = fetch_all!(tx, (String, String), ACTIONS)
