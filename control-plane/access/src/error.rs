@@ -88,12 +88,20 @@ errors! {
 
     /// The user is no member of the workspace that is being administered.
     MembershipNotFound = NotFound, "membership_not_found", "Membership not found";
-    /// Nobody is registered under the address that was invited.
-    InviteeNotFound = BadRequest, "invitee_not_found", "User not found";
     /// The invited user is a member already.
     AlreadyMember = BadRequest, "already_member", "User is already a member of this workspace";
     /// An admin invites somebody as owner.
     InviteAsOwner = BadRequest, "owner_required", "Only workspace owners can grant the owner role";
+    /// There is no such user who could be made a member.
+    InviteeNotFound = BadRequest, "invitee_not_found", "User not found";
+    /// The account of the invited address is deactivated.
+    InviteeDeactivated = BadRequest, "invitee_deactivated", "The account of this user is deactivated";
+    /// The address waits for its first sign-in already.
+    AlreadyInvited = Conflict, "already_invited", "An invitation for this address is already pending";
+    /// The workspace has invited as many addresses as may wait at a time.
+    TooManyInvitations(i64) = Conflict, "too_many_invitations", "This workspace already has {0} pending invitations";
+    /// There is no such pending invitation to the workspace.
+    InvitationNotFound = NotFound, "invitation_not_found", "Invitation not found";
     /// An admin makes somebody an owner.
     GrantOwner = Forbidden, "owner_required", "Only workspace owners can grant the owner role";
     /// An admin changes an owner's role.
@@ -116,6 +124,27 @@ errors! {
     /// The user is not in the group.
     GroupMembershipNotFound = NotFound, "group_membership_not_found", "Group membership not found";
 
+    /// There is no such registered action.
+    ServiceActionNotFound = NotFound, "service_action_not_found", "Service action not found";
+    /// There is no such role in the workspace.
+    RoleNotFound = NotFound, "role_not_found", "Role not found";
+    /// The workspace has a role of that name.
+    RoleNameTaken = Conflict, "role_name_taken", "A role with this name already exists in this workspace";
+    /// The role does not allow that action.
+    RoleActionNotFound = NotFound, "role_action_not_found", "Role action not found";
+    /// The user who should get the role is no member of its workspace.
+    RoleHolderNotMember = BadRequest, "not_a_member", "User is not a member of this workspace";
+    /// The user has the role already.
+    AlreadyHasRole = BadRequest, "already_has_role", "Failed to assign role: the user has it already";
+    /// The group that should get the role is of another workspace.
+    RoleGroupElsewhere = BadRequest, "group_elsewhere", "Group and role belong to different workspaces";
+    /// The group has the role already.
+    GroupHasRole = Conflict, "group_has_role", "Group is already assigned to this role";
+    /// The user or group does not have the role.
+    RoleAssignmentNotFound = NotFound, "role_assignment_not_found", "Role assignment not found";
+    /// A service asks what a user may do in another workspace than the one that his token is limited to.
+    CrossWorkspaceCheck = Forbidden, "cross_workspace", "Cross-workspace check not allowed";
+
     /// The key's service is not the one that the request or the record is about.
     ServiceScope(ServiceName) = Forbidden, "service_scope", "Service key is not authorized for service '{0}'";
     /// There is no such permission record.
@@ -136,6 +165,10 @@ errors! {
     GranteeNotMember = BadRequest, "grantee_not_member", "Grantee is not a member of this workspace";
     /// The group that should get a share is of another workspace.
     GranteeGroupElsewhere = BadRequest, "grantee_not_member", "Group does not belong to this workspace";
+    /// The user to whom an administrator shares is no member of the resource's workspace.
+    GranteeUserElsewhere = BadRequest, "grantee_not_member", "Grantee user is not a member of the resource's workspace";
+    /// The group to which an administrator shares is of another workspace than the resource.
+    GranteeGroupNotThere = BadRequest, "grantee_not_member", "Grantee group does not belong to the resource's workspace";
     /// The resource is not shared with that user or group.
     ShareNotFound = NotFound, "share_not_found", "Share not found";
     /// Service name and resource type together are too long for a tuple.
@@ -169,6 +202,14 @@ impl AccessError {
         match error {
             StoreError::ForeignKey => Self::WorkspaceNotFound,
             other => Self::on_conflict(other, constraint, meaning),
+        }
+    }
+
+    /// As [`AccessError::in_workspace`], for a row that cannot be in the way of another.
+    pub(crate) fn of_workspace(error: StoreError) -> Self {
+        match error {
+            StoreError::ForeignKey => Self::WorkspaceNotFound,
+            other => Self::Store(other),
         }
     }
 }

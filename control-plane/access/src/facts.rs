@@ -11,6 +11,7 @@ use crate::groups::repository as groups;
 use crate::members::repository as memberships;
 use crate::permissions::repository::{resources, shares};
 use crate::projection;
+use crate::roles::repository::{grants, holders, roles};
 use crate::service_apps::{self, ServiceKey};
 use crate::users::repository as users;
 
@@ -26,6 +27,15 @@ pub async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, AccessError> {
             .into_iter()
             .map(|(group, user)| projection::group_membership(group, user)),
     );
+    for (role, workspace) in roles::all(tx).await? {
+        facts.push(projection::role(role, workspace));
+    }
+    for (role, grantee) in holders::all(tx).await? {
+        facts.push(projection::role_holder(role, grantee));
+    }
+    for grant in grants::all(tx).await? {
+        facts.push(projection::grant(&grant)?);
+    }
     for resource in resources::all(tx).await? {
         facts.extend(projection::resource(&resource)?);
     }

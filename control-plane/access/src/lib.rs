@@ -11,12 +11,16 @@ pub mod edges;
 mod error;
 mod facts;
 pub mod groups;
+pub mod invitations;
 pub mod members;
 pub mod permissions;
 mod projection;
+pub mod roles;
 mod row;
+pub mod search;
 pub mod service_apps;
 mod sources;
+pub mod stats;
 pub mod text;
 pub mod users;
 pub mod web;
@@ -33,8 +37,10 @@ use crate::activity::Activity;
 use crate::client_apps::ClientApps;
 use crate::edges::Edges;
 use crate::groups::Groups;
+use crate::invitations::Invitations;
 use crate::members::Members;
 use crate::permissions::Permissions;
+use crate::roles::Roles;
 use crate::service_apps::ServiceApps;
 use crate::sources::Sources;
 use crate::users::Users;
@@ -49,8 +55,12 @@ pub struct Access {
     pub workspaces: Workspaces,
     /// Who is in a workspace, and as what.
     pub members: Members,
+    /// Invitations, at once or when their address signs in.
+    pub invitations: Invitations,
     /// Groups of members.
     pub groups: Groups,
+    /// Actions that services register, and the roles that allow them.
+    pub roles: Roles,
     /// Registered resources, their visibility and shares, and questions about them.
     pub permissions: Permissions,
     /// Applications that sign users in.
@@ -69,11 +79,14 @@ impl Access {
         let sources = Sources::new(clock, random);
         let activity = Activity::new(sources.clone());
         let permissions = Permissions::new(sources.clone(), activity.clone());
+        let members = Members::new(sources.clone(), activity.clone());
         Self {
             users: Users::new(sources.clone(), activity.clone()),
             workspaces: Workspaces::new(sources.clone(), activity.clone()),
-            members: Members::new(sources.clone(), activity.clone()),
+            invitations: Invitations::new(sources.clone(), activity.clone(), members.clone()),
+            members,
             groups: Groups::new(sources.clone(), activity.clone()),
+            roles: Roles::new(sources.clone(), activity.clone()),
             client_apps: ClientApps::new(sources.clone(), activity.clone()),
             service_apps: ServiceApps::new(sources.clone(), activity.clone(), permissions.clone()),
             edges: Edges::new(sources, activity.clone()),

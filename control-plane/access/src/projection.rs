@@ -3,13 +3,14 @@
 
 use sentinel_authz::sentinel::{self, Grantee, ShareLevel};
 use sentinel_core::fact::ServiceKeyFact;
-use sentinel_core::id::{GroupId, UserId};
+use sentinel_core::id::{GroupId, RoleId, UserId, WorkspaceId};
 use sentinel_core::tuple::InvalidTuple;
 use sentinel_core::{Change, Fact};
 
 use crate::groups::Group;
 use crate::members::Membership;
 use crate::permissions::{Resource, ResourceName, Visibility};
+use crate::roles::repository::grants::Grant;
 use crate::service_apps::{ServiceApp, ServiceKey};
 
 /// The fact of a membership: the one role.
@@ -25,6 +26,21 @@ pub(crate) fn group(row: &Group) -> Fact {
 /// The fact that a user is in a group.
 pub(crate) fn group_membership(group: GroupId, user: UserId) -> Fact {
     Fact::Tuple(sentinel::group_member(group, user))
+}
+
+/// The fact of a role: its workspace.
+pub(crate) fn role(role: RoleId, workspace: WorkspaceId) -> Fact {
+    Fact::Tuple(sentinel::role_in_workspace(role, workspace))
+}
+
+/// The fact that somebody has a role.
+pub(crate) fn role_holder(role: RoleId, to: Grantee) -> Fact {
+    Fact::Tuple(sentinel::role_assignee(role, to))
+}
+
+/// The fact that a role allows an action.
+pub(crate) fn grant(row: &Grant) -> Result<Fact, InvalidTuple> {
+    sentinel::grant(row.workspace, &row.service, &row.action, row.role).map(Fact::Tuple)
 }
 
 /// The facts of a resource, without its shares: its workspace, whether it is open to it, its owner.
@@ -142,6 +158,28 @@ mod tests {
         assert!(
             fact.ends_with("#share_edit@group:00000000-0000-0000-0000-000000000007#member"),
             "{fact}"
+        );
+    }
+
+    #[test]
+    fn a_grant_is_for_holders_of_the_role() {
+        let id = |n: u128| Uuid::from_u128(n).to_string();
+        let row = Grant {
+            role: Uuid::from_u128(5).into(),
+            workspace: Uuid::from_u128(1).into(),
+            service: "s".repeat(255).parse().expect("name"),
+            action: "reports:export".parse().expect("name"),
+        };
+        assert_eq!(
+            grant(&row)
+                .expect("the longest service name has room")
+                .to_string(),
+            format!(
+                "tuple action:{}/{}/reports|export#granted@role:{}#holder",
+                id(1),
+                "s".repeat(255),
+                id(5)
+            )
         );
     }
 

@@ -78,8 +78,16 @@ ids! {
     GroupId = "group";
     /// A role of one workspace, which bundles actions.
     RoleId = "role";
+    /// An action that a service registered.
+    ServiceActionId = "service action";
+    /// That a role allows an action.
+    RoleActionId = "role action";
+    /// That a user or a group has a role.
+    RoleAssignmentId = "role assignment";
     /// One membership of a user in a workspace.
     MembershipId = "membership";
+    /// A pending invitation to a workspace.
+    InvitationId = "invitation";
     /// One membership of a user in a group.
     GroupMembershipId = "group membership";
     /// The permission record of one registered resource.

@@ -80,14 +80,22 @@ words! {
         UserPromotedAdmin = "user_promoted_admin";
         /// A user is an administrator no more.
         UserDemotedAdmin = "user_demoted_admin";
+        /// An administrator activated or deactivated several accounts.
+        BulkStatusChange = "bulk_status_change";
         /// A workspace was made.
         WorkspaceCreated = "workspace_created";
         /// A workspace's name or description was changed.
         WorkspaceUpdated = "workspace_updated";
         /// A workspace was deleted with everything in it.
         WorkspaceDeleted = "workspace_deleted";
-        /// A user became a member.
+        /// A user became a member, or his address was invited to become one.
         MemberInvited = "member_invited";
+        /// An invited address signed in, and its user became a member.
+        InvitationAccepted = "invitation_accepted";
+        /// An invitation was taken back.
+        InvitationRevoked = "invitation_revoked";
+        /// An invited address signed in, and the invitation was not good any more.
+        InvitationVoid = "invitation_void";
         /// A member got another role.
         MemberRoleChanged = "member_role_changed";
         /// A member was removed.
@@ -102,6 +110,26 @@ words! {
         GroupMemberAdded = "group_member_added";
         /// A member left a group.
         GroupMemberRemoved = "group_member_removed";
+        /// A role was made.
+        RoleCreated = "role_created";
+        /// A role's name or description was changed.
+        RoleUpdated = "role_updated";
+        /// A role was deleted.
+        RoleDeleted = "role_deleted";
+        /// A role allows more actions.
+        RoleActionAdded = "role_action_added";
+        /// A role allows an action no more.
+        RoleActionRemoved = "role_action_removed";
+        /// A member got a role.
+        RoleMemberAdded = "role_member_added";
+        /// A member lost a role.
+        RoleMemberRemoved = "role_member_removed";
+        /// A group got a role.
+        RoleGroupAdded = "role_group_added";
+        /// A group lost a role.
+        RoleGroupRemoved = "role_group_removed";
+        /// An action of a service was forgotten.
+        ServiceActionDeleted = "service_action_deleted";
         /// A resource was shared, or a share changed.
         PermissionShared = "permission_shared";
         /// A share was taken back.
@@ -140,6 +168,10 @@ words! {
         Workspace = "workspace";
         /// A group.
         Group = "group";
+        /// A role of a workspace.
+        Role = "role";
+        /// An action that a service registered.
+        ServiceAction = "service_action";
         /// A registered resource.
         ResourcePermission = "resource_permission";
         /// All that belongs to a service name.

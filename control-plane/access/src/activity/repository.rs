@@ -80,6 +80,8 @@ pub(super) async fn page(
                     WHEN 'user' THEN (SELECT u.email FROM users u WHERE u.id = a.target_id)
                     WHEN 'workspace' THEN (SELECT w.name FROM workspaces w WHERE w.id = a.target_id)
                     WHEN 'group' THEN (SELECT g.name FROM groups g WHERE g.id = a.target_id)
+                    WHEN 'role' THEN (SELECT r.name FROM roles r WHERE r.id = a.target_id)
+                    WHEN 'service_action' THEN (SELECT sa.action FROM service_actions sa WHERE sa.id = a.target_id)
                     WHEN 'client_app' THEN (SELECT c.name FROM client_apps c WHERE c.id = a.target_id)
                     WHEN 'service_app' THEN (SELECT s.name FROM service_apps s WHERE s.id = a.target_id)
                     WHEN 'edge' THEN (SELECT e.name FROM edges e WHERE e.id = a.target_id)

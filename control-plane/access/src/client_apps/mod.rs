@@ -165,7 +165,7 @@ impl ClientApps {
         Ok(app)
     }
 
-    /// Deletes the app. Sessions that it began go on.
+    /// Deletes the app. The caller ends its sessions in the same transaction, before: afterwards none says who began it.
     pub async fn delete(
         &self,
         tx: &mut Tx,

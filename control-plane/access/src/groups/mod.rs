@@ -13,6 +13,7 @@ use crate::error::AccessError;
 use crate::members::{Authority, repository as memberships};
 use crate::permissions::repository as permissions;
 use crate::projection;
+use crate::roles;
 use crate::sources::Sources;
 use crate::text::{Description, Name};
 
@@ -87,6 +88,13 @@ impl Groups {
         Ok(repository::members(tx, workspace, group.id).await?)
     }
 
+    /// The group with this id, of whatever workspace; for administrators of the installation.
+    pub async fn get_anywhere(&self, tx: &mut Tx, group: GroupId) -> Result<Group, AccessError> {
+        repository::find_anywhere(tx, group)
+            .await?
+            .ok_or(AccessError::GroupNotFound)
+    }
+
     /// Makes an empty group.
     pub async fn create(
         &self,
@@ -134,7 +142,7 @@ impl Groups {
         Ok(group)
     }
 
-    /// Deletes the group, with what was shared with it.
+    /// Deletes the group, with its roles and what was shared with it.
     pub async fn delete(&self, tx: &mut WriteTx, by: &Authority, group: GroupId) -> Result<(), AccessError> {
         by.require(WorkspaceRole::Admin)?;
         let group = self.get(tx, by.workspace(), group).await?;
@@ -146,6 +154,7 @@ impl Groups {
                 share.level,
             )?));
         }
+        roles::purge::of_group(tx, &group).await?;
         for user in repository::delete_members(tx, &group).await? {
             tx.record(Change::Delete(projection::group_membership(group.id, user)));
         }

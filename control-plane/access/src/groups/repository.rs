@@ -2,7 +2,7 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::{GroupId, GroupMembershipId, UserId, WorkspaceId};
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar_all};
+use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_all};
 use uuid::Uuid;
 
 use super::{Group, GroupMember};
@@ -72,6 +72,30 @@ pub(crate) async fn find(
         "SELECT id, workspace_id, name, description, created_by, created_at FROM groups
          WHERE workspace_id = $1 AND id = $2",
         workspace.as_uuid(),
+        group.as_uuid()
+    )
+    .await?;
+    Ok(row.map(Group::from))
+}
+
+/// Whether there is such a group, in whatever workspace.
+pub(crate) async fn exists(tx: &mut Tx, group: GroupId) -> Result<bool, StoreError> {
+    let count = fetch_scalar!(
+        tx,
+        i64,
+        "SELECT COUNT(*) FROM groups WHERE id = $1",
+        group.as_uuid()
+    )
+    .await?;
+    Ok(count > 0)
+}
+
+/// For administrators of the installation, who name a group without its workspace.
+pub(super) async fn find_anywhere(tx: &mut Tx, group: GroupId) -> Result<Option<Group>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        Row,
+        "SELECT id, workspace_id, name, description, created_by, created_at FROM groups WHERE id = $1",
         group.as_uuid()
     )
     .await?;

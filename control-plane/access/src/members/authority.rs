@@ -14,6 +14,7 @@ pub struct Authority {
     workspace: WorkspaceId,
     actor: Option<UserId>,
     role: WorkspaceRole,
+    is_administrator: bool,
 }
 
 impl Authority {
@@ -22,6 +23,7 @@ impl Authority {
             workspace,
             actor: Some(user),
             role,
+            is_administrator: false,
         }
     }
 
@@ -31,6 +33,7 @@ impl Authority {
             workspace,
             actor: administrator,
             role: WorkspaceRole::Owner,
+            is_administrator: true,
         }
     }
 
@@ -47,6 +50,23 @@ impl Authority {
     /// As what.
     pub fn role(&self) -> WorkspaceRole {
         self.role
+    }
+
+    /// Whether the role is not the actor's own, but comes with the administration of the installation.
+    pub fn is_administrator(&self) -> bool {
+        self.is_administrator
+    }
+
+    /// Refuses whoever may not bring somebody in with this role.
+    ///
+    /// # Errors
+    /// [`AccessError::InsufficientRole`] below admin, [`AccessError::InviteAsOwner`] for an owner by anybody but one.
+    pub fn require_to_invite(&self, role: WorkspaceRole) -> Result<(), AccessError> {
+        self.require(WorkspaceRole::Admin)?;
+        if role == WorkspaceRole::Owner && self.role != WorkspaceRole::Owner {
+            return Err(AccessError::InviteAsOwner);
+        }
+        Ok(())
     }
 
     /// Refuses a lower role.

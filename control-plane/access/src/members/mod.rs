@@ -6,7 +6,7 @@ pub(crate) mod repository;
 
 use sentinel_authz::sentinel::Grantee;
 use sentinel_core::id::{MembershipId, UserId, WorkspaceId};
-use sentinel_core::{Change, Timestamp, WorkspaceRole, principal};
+use sentinel_core::{Change, EmailKey, Timestamp, WorkspaceRole, principal};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::{Value, json};
 
@@ -15,11 +15,12 @@ pub use authority::Authority;
 use crate::activity::{Action, Activity, Entry, Target, TargetKind};
 use crate::error::AccessError;
 use crate::groups::repository as groups;
+use crate::invitations::repository as invitations;
 use crate::permissions::repository as permissions;
 use crate::projection;
+use crate::roles;
 use crate::sources::Sources;
-use crate::text::Email;
-use crate::users::{User, repository as users};
+use crate::users::User;
 use crate::workspaces::{Workspace, repository as workspaces};
 
 /// The constraint on memberships, as the store names it.
@@ -116,13 +117,25 @@ impl Members {
             .map(|membership| membership.role))
     }
 
+    /// Waits for every transaction that has a role of these members locked, so that what they began is seen by the next
+    /// statement, and those that come later wait for this one. Done before their sessions in the workspace are ended.
+    pub async fn lock(
+        &self,
+        tx: &mut WriteTx,
+        workspace: WorkspaceId,
+        users: &[UserId],
+    ) -> Result<(), AccessError> {
+        Ok(repository::lock(tx, workspace, users).await?)
+    }
+
     /// The workspaces that the user is a member of, with his role in each, oldest first.
     pub async fn workspaces_of(
         &self,
         tx: &mut Tx,
         user: UserId,
     ) -> Result<Vec<(Workspace, WorkspaceRole)>, AccessError> {
-        Ok(workspaces::of_user(tx, user).await?)
+        let joined = workspaces::of_user(tx, user).await?;
+        Ok(joined.into_iter().map(|one| (one.workspace, one.role)).collect())
     }
 
     /// The members in the order in which they joined. `search` keeps those whose name or address contains it, in
@@ -146,29 +159,46 @@ impl Members {
         Ok(members)
     }
 
-    /// Makes the user with this address a member.
-    pub async fn invite(
+    /// Makes a user a member, on behalf of somebody who may. A pending invitation of his address to the workspace is
+    /// gone then: it must not bring him back after he was removed.
+    ///
+    /// # Errors
+    /// [`AccessError::InviteAsOwner`], [`AccessError::AlreadyMember`], [`AccessError::WorkspaceNotFound`].
+    pub async fn add(
         &self,
         tx: &mut WriteTx,
         by: &Authority,
-        email: &Email,
+        user: User,
         role: WorkspaceRole,
     ) -> Result<Member, AccessError> {
-        by.require(WorkspaceRole::Admin)?;
-        if role == WorkspaceRole::Owner && by.role() != WorkspaceRole::Owner {
-            return Err(AccessError::InviteAsOwner);
-        }
-        let user = users::find_by_email(tx, email.as_str())
-            .await?
-            .ok_or(AccessError::InviteeNotFound)?;
+        by.require_to_invite(role)?;
         if repository::find(tx, by.workspace(), user.id).await?.is_some() {
             return Err(AccessError::AlreadyMember);
         }
+        let membership = self.enter(tx, by.workspace(), user.id, role).await?;
+        if let Ok(address) = EmailKey::of(&user.email) {
+            invitations::delete_of_member(tx, by.workspace(), &address).await?;
+        }
+        let detail = json!({ "email": user.email, "role": role });
+        self.record(tx, Action::MemberInvited, by, user.id, Some(detail))
+            .await?;
+        Ok(member(user, &membership))
+    }
+
+    /// Writes a membership down, and that edges must know it. Whether it may be is the caller's decision, and what the
+    /// activity log says of it.
+    pub(crate) async fn enter(
+        &self,
+        tx: &mut WriteTx,
+        workspace: WorkspaceId,
+        user: UserId,
+        role: WorkspaceRole,
+    ) -> Result<Membership, AccessError> {
         let now = self.sources.now();
         let membership = Membership {
             id: MembershipId::generate(now, self.sources.random()),
-            workspace: by.workspace(),
-            user: user.id,
+            workspace,
+            user,
             role,
             joined_at: now,
         };
@@ -176,10 +206,7 @@ impl Members {
             AccessError::in_workspace(error, MEMBERSHIP_UNIQUE, AccessError::AlreadyMember)
         })?;
         tx.record(Change::Put(projection::membership(&membership)));
-        let detail = json!({ "email": user.email, "role": role });
-        self.record(tx, Action::MemberInvited, by, user.id, Some(detail))
-            .await?;
-        Ok(member(user, &membership))
+        Ok(membership)
     }
 
     /// Gives a member another role.
@@ -222,8 +249,8 @@ impl Members {
         Ok(after)
     }
 
-    /// Removes a member, and with him his places in the workspace's groups and what was shared with him there, so that
-    /// none of it comes back with him. The caller ends his sessions in the same transaction.
+    /// Removes a member, and with him his places in the workspace's groups, his roles and what was shared with him there,
+    /// so that none of it comes back with him. The caller ends his sessions in the same transaction.
     pub async fn remove(&self, tx: &mut WriteTx, by: &Authority, user: UserId) -> Result<(), AccessError> {
         by.require(WorkspaceRole::Admin)?;
         let workspace = by.workspace();
@@ -244,6 +271,7 @@ impl Members {
                 share.level,
             )?));
         }
+        roles::purge::of_member(tx, workspace, user).await?;
         for group in groups::delete_memberships_of_user(tx, workspace, user).await? {
             tx.record(Change::Delete(projection::group_membership(group, user)));
         }

@@ -2,7 +2,9 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::{UserId, WorkspaceId};
-use sentinel_store::{Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar};
+use sentinel_store::{
+    Sql, StoreError, Tx, Uuids, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_all,
+};
 use uuid::Uuid;
 
 use super::{Member, Membership};
@@ -89,6 +91,17 @@ pub(super) async fn find_locked(
 ) -> Result<Option<Membership>, StoreError> {
     let row = fetch_optional!(tx, Row, FIND_LOCKED, workspace.as_uuid(), user.as_uuid()).await?;
     row.map(Membership::try_from).transpose()
+}
+
+const LOCK: Sql = Sql::each(
+    "SELECT id FROM workspace_memberships WHERE workspace_id = $1 AND user_id = ANY($2) FOR UPDATE",
+    "SELECT id FROM workspace_memberships WHERE workspace_id = $1 AND user_id IN (SELECT unhex(value) FROM json_each($2))",
+);
+
+pub(super) async fn lock(tx: &mut Tx, workspace: WorkspaceId, users: &[UserId]) -> Result<(), StoreError> {
+    let users: Uuids = users.iter().map(UserId::as_uuid).collect();
+    fetch_scalar_all!(tx, Uuid, LOCK, workspace.as_uuid(), &users).await?;
+    Ok(())
 }
 
 pub(super) async fn list(tx: &mut Tx, workspace: WorkspaceId) -> Result<Vec<Member>, StoreError> {

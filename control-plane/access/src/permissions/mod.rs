@@ -3,6 +3,7 @@
 //! Everything here is asked by a service, with its key: a service only ever reaches records of its own scope. What the
 //! service's users may do is decided by the permission engine, from the same rows.
 
+mod administration;
 mod enriched;
 mod name;
 mod questions;
@@ -17,6 +18,7 @@ use sentinel_core::{Change, Timestamp};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::{Value, json};
 
+pub use administration::{Filter, IdRange, Listed, Order, Sort};
 pub use enriched::{Enriched, EnrichedShare};
 pub use name::ResourceName;
 pub use questions::{Accessible, Listing, Question, accessible, check};
@@ -151,20 +153,32 @@ impl Permissions {
         permission: PermissionId,
         visibility: Visibility,
     ) -> Result<Record, AccessError> {
-        let before = find_by_id(tx, service, permission).await?;
+        let resource = find_by_id(tx, service, permission).await?;
+        let after = self.show_to(tx, None, resource, visibility).await?;
+        record_of(tx, after).await
+    }
+
+    async fn show_to(
+        &self,
+        tx: &mut WriteTx,
+        actor: Option<UserId>,
+        before: Resource,
+        visibility: Visibility,
+    ) -> Result<Resource, AccessError> {
+        if before.visibility == visibility {
+            return Ok(before);
+        }
         let after = Resource {
             visibility,
             ..before.clone()
         };
-        if after != before {
-            resources::update_visibility(tx, &after).await?;
-            let (was, is) = (projection::resource(&before)?, projection::resource(&after)?);
-            tx.record_all(projection::difference(&was, is));
-            let detail = json!({ "visibility": visibility, "service_name": service });
-            self.log(tx, Action::PermissionVisibilityChanged, None, &after, detail)
-                .await?;
-        }
-        record_of(tx, after).await
+        resources::update_visibility(tx, &after).await?;
+        let (was, is) = (projection::resource(&before)?, projection::resource(&after)?);
+        tx.record_all(projection::difference(&was, is));
+        let detail = json!({ "visibility": visibility, "service_name": after.name.service() });
+        self.log(tx, Action::PermissionVisibilityChanged, actor, &after, detail)
+            .await?;
+        Ok(after)
     }
 
     /// Forgets a resource, with its shares.
@@ -240,8 +254,8 @@ impl Permissions {
     }
 }
 
-/// Refuses a service that asks about another one's resources.
-fn in_scope(service: &ServiceName, asked: &ServiceName) -> Result<(), AccessError> {
+/// Refuses a service that asks about what is another one's.
+pub(crate) fn in_scope(service: &ServiceName, asked: &ServiceName) -> Result<(), AccessError> {
     if service == asked {
         Ok(())
     } else {

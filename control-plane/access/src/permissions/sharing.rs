@@ -1,7 +1,7 @@
 //! Giving others a share of a resource, and taking it back.
 
 use sentinel_authz::sentinel::{Grantee, ShareLevel};
-use sentinel_core::id::{PermissionId, ShareId};
+use sentinel_core::id::{PermissionId, ShareId, UserId};
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, WorkspaceRole, principal};
 use sentinel_store::{Tx, WriteTx};
@@ -30,6 +30,17 @@ impl Permissions {
         let resource = find_by_id(tx, service, permission).await?;
         may_share(tx, user, &resource).await?;
         is_of_workspace(tx, &resource, grantee).await?;
+        self.grant(tx, user.id, &resource, grantee, level).await
+    }
+
+    pub(super) async fn grant(
+        &self,
+        tx: &mut WriteTx,
+        by: UserId,
+        resource: &Resource,
+        grantee: Grantee,
+        level: ShareLevel,
+    ) -> Result<(), AccessError> {
         let before = shares::find(tx, resource.id, grantee).await?;
         if before.as_ref().is_some_and(|share| share.level == level) {
             return Ok(());
@@ -41,7 +52,7 @@ impl Permissions {
                 .map_or_else(|| ShareId::generate(now, self.sources.random()), |share| share.id),
             grantee,
             level,
-            granted_by: Some(user.id),
+            granted_by: Some(by),
             granted_at: now,
         };
         shares::upsert(tx, resource.id, &after).await?;
@@ -51,9 +62,9 @@ impl Permissions {
         }
         let is = projection::share(&resource.name, grantee, level)?;
         tx.record_all(projection::difference(&was, vec![is]));
-        let mut detail = detail(service, grantee);
+        let mut detail = detail(resource, grantee);
         detail["permission"] = json!(level_word(level));
-        self.log(tx, Action::PermissionShared, Some(user.id), &resource, detail)
+        self.log(tx, Action::PermissionShared, Some(by), resource, detail)
             .await
     }
 
@@ -66,6 +77,16 @@ impl Permissions {
         grantee: Grantee,
     ) -> Result<(), AccessError> {
         let resource = find_by_id(tx, service, permission).await?;
+        self.take_back(tx, None, &resource, grantee).await
+    }
+
+    pub(super) async fn take_back(
+        &self,
+        tx: &mut WriteTx,
+        by: Option<UserId>,
+        resource: &Resource,
+        grantee: Grantee,
+    ) -> Result<(), AccessError> {
         let share = shares::find(tx, resource.id, grantee)
             .await?
             .ok_or(AccessError::ShareNotFound)?;
@@ -75,14 +96,9 @@ impl Permissions {
             share.grantee,
             share.level,
         )?));
-        self.log(
-            tx,
-            Action::PermissionRevoked,
-            None,
-            &resource,
-            detail(service, grantee),
-        )
-        .await
+        let detail = detail(resource, grantee);
+        self.log(tx, Action::PermissionRevoked, by, resource, detail)
+            .await
     }
 }
 
@@ -100,7 +116,11 @@ async fn may_share(tx: &mut Tx, user: &principal::User, resource: &Resource) -> 
     }
 }
 
-async fn is_of_workspace(tx: &mut Tx, resource: &Resource, grantee: Grantee) -> Result<(), AccessError> {
+pub(super) async fn is_of_workspace(
+    tx: &mut Tx,
+    resource: &Resource,
+    grantee: Grantee,
+) -> Result<(), AccessError> {
     match grantee {
         Grantee::User(user) => match memberships::find(tx, resource.workspace, user).await? {
             Some(_) => Ok(()),
@@ -113,8 +133,9 @@ async fn is_of_workspace(tx: &mut Tx, resource: &Resource, grantee: Grantee) -> 
     }
 }
 
-fn detail(service: &ServiceName, grantee: Grantee) -> Value {
+fn detail(resource: &Resource, grantee: Grantee) -> Value {
     let (grantee_type, grantee_id) = grantee_words(grantee);
+    let service = resource.name.service();
     json!({ "grantee_type": grantee_type, "grantee_id": grantee_id, "service_name": service })
 }
 

@@ -19,6 +19,7 @@ use crate::activity::{Action, Activity, Entry, Target, TargetKind};
 use crate::error::AccessError;
 use crate::permissions::Permissions;
 use crate::projection;
+use crate::roles;
 use crate::sources::Sources;
 use crate::text::Name;
 use crate::web::Origin;
@@ -101,11 +102,36 @@ impl ServiceApps {
         Ok(repository::list(tx).await?)
     }
 
+    /// The app with this id.
+    pub async fn find(&self, tx: &mut Tx, app: ServiceAppId) -> Result<Option<ServiceApp>, AccessError> {
+        Ok(repository::find(tx, app).await?)
+    }
+
     /// The app with this id, which must exist.
     pub async fn get(&self, tx: &mut Tx, app: ServiceAppId) -> Result<ServiceApp, AccessError> {
-        repository::find(tx, app)
-            .await?
-            .ok_or(AccessError::ServiceAppNotFound)
+        self.find(tx, app).await?.ok_or(AccessError::ServiceAppNotFound)
+    }
+
+    /// The app with this id, which stays as it is until the transaction ends: whoever deactivates or deletes it waits for
+    /// that.
+    pub async fn find_locked(
+        &self,
+        tx: &mut Tx,
+        app: ServiceAppId,
+    ) -> Result<Option<ServiceApp>, AccessError> {
+        Ok(repository::find_locked(tx, app).await?)
+    }
+
+    /// Waits for every transaction that has the app locked, so that what they began is seen by the next statement, and
+    /// those that come later wait for this one. Done before its sessions are ended.
+    pub async fn lock(&self, tx: &mut WriteTx, app: ServiceAppId) -> Result<(), AccessError> {
+        Ok(repository::lock(tx, app).await?)
+    }
+
+    /// The active app whose pages are of this origin, as a browser writes it; the oldest of several.
+    pub async fn of_origin(&self, tx: &mut Tx, origin: &str) -> Result<Option<ServiceApp>, AccessError> {
+        let mut apps = self.list(tx).await?.into_iter();
+        Ok(apps.find(|app| app.is_active && app.allowed_origins.iter().any(|allowed| allowed == origin)))
     }
 
     /// The origins of all active apps.
@@ -189,7 +215,7 @@ impl ServiceApps {
         Ok(after)
     }
 
-    /// Deletes the app with its keys, and forgets every resource of its service.
+    /// Deletes the app with its keys, and forgets every resource and action of its service.
     pub async fn delete(
         &self,
         tx: &mut WriteTx,
@@ -203,6 +229,7 @@ impl ServiceApps {
             self.record(tx, Action::PermissionsPurged, actor, &app, detail)
                 .await?;
         }
+        roles::purge::of_service(tx, &app.service_name).await?;
         let keys = repository::keys_of(tx, app.id).await?;
         tx.record_all(
             projection::service_app(&app, &keys)

@@ -3,7 +3,9 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::ServiceAppId;
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use sentinel_store::{
+    Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar_optional, sql_for_update,
+};
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -104,6 +106,24 @@ pub(super) async fn find(tx: &mut Tx, app: ServiceAppId) -> Result<Option<Servic
     )
     .await?;
     row.map(ServiceApp::try_from).transpose()
+}
+
+/// Shared, so that tokens made for one app do not wait for each other. SQLite needs no lock, for writers take turns.
+const HOLD: Sql = Sql::each(
+    "SELECT id FROM service_apps WHERE id = $1 FOR SHARE",
+    "SELECT id FROM service_apps WHERE id = $1",
+);
+
+pub(super) async fn find_locked(tx: &mut Tx, app: ServiceAppId) -> Result<Option<ServiceApp>, StoreError> {
+    fetch_scalar_optional!(tx, Uuid, HOLD, app.as_uuid()).await?;
+    find(tx, app).await
+}
+
+const LOCK: Sql = sql_for_update!("SELECT id FROM service_apps WHERE id = $1");
+
+pub(super) async fn lock(tx: &mut Tx, app: ServiceAppId) -> Result<(), StoreError> {
+    fetch_scalar_optional!(tx, Uuid, LOCK, app.as_uuid()).await?;
+    Ok(())
 }
 
 pub(super) async fn insert(tx: &mut Tx, app: &ServiceApp) -> Result<(), StoreError> {

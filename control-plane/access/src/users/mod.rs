@@ -2,14 +2,17 @@
 
 pub(crate) mod repository;
 
+use std::collections::BTreeSet;
+
 use sentinel_core::id::UserId;
 use sentinel_core::{Change, Timestamp};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::json;
 
-use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::activity::{Action, Activity, Entry, Page, Target, TargetKind};
 use crate::error::AccessError;
 use crate::projection;
+use crate::search::Search;
 use crate::sources::Sources;
 use crate::text::{Email, Name};
 
@@ -55,6 +58,15 @@ pub struct NewUser {
     pub is_admin: bool,
 }
 
+/// A user in the list of all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// The user.
+    pub user: User,
+    /// Of how many workspaces he is a member.
+    pub workspace_count: i64,
+}
+
 /// The service of profiles.
 #[derive(Clone)]
 pub struct Users {
@@ -80,6 +92,22 @@ impl Users {
     /// The user with this address, in whatever case it is written ([`sentinel_core::EmailKey`]).
     pub async fn find_by_email(&self, tx: &mut Tx, email: &str) -> Result<Option<User>, AccessError> {
         Ok(repository::find_by_email(tx, email).await?)
+    }
+
+    /// A page of all users, newest first; for administrators of the installation. `search` keeps those whose address or
+    /// name contains it. `page` counts from 1.
+    pub async fn list(
+        &self,
+        tx: &mut Tx,
+        search: &Search,
+        page: u32,
+        page_size: u32,
+    ) -> Result<Page<ListedUser>, AccessError> {
+        let offset = i64::from(page.saturating_sub(1)) * i64::from(page_size);
+        Ok(Page {
+            items: repository::page(tx, search, i64::from(page_size), offset).await?,
+            total: repository::count(tx, search).await?,
+        })
     }
 
     /// The user with this id, who stays as he is until the transaction ends: whoever deactivates him, or ends his
@@ -139,11 +167,25 @@ impl Users {
         user: UserId,
         name: Name,
     ) -> Result<User, AccessError> {
+        let before = self.get(tx, user).await?;
+        if before.name == name.as_str() {
+            return Ok(before);
+        }
         let user = self.update_profile(tx, user, Some(name), None).await?;
         let mut entry = entry(Action::UserUpdated, actor, user.id);
         entry.detail = Some(json!({ "name": user.name }));
         self.activity.record(tx, entry).await?;
         Ok(user)
+    }
+
+    /// Notes that a provider vouched for the address of the account, if none has before.
+    pub async fn confirm_email(&self, tx: &mut Tx, user: User) -> Result<User, AccessError> {
+        if user.email_verified_at.is_some() {
+            return Ok(user);
+        }
+        repository::confirm_email(tx, user.id, self.sources.now())
+            .await?
+            .ok_or(AccessError::UserNotFound)
     }
 
     /// Makes the user an administrator because his address is listed as one's, unless somebody took that from him: a
@@ -229,6 +271,39 @@ impl Users {
         };
         self.activity.record(tx, entry(action, actor, user)).await?;
         Ok(after)
+    }
+
+    /// Those of the ids that are somebody's, in order.
+    pub async fn known(&self, tx: &mut Tx, users: &BTreeSet<UserId>) -> Result<Vec<UserId>, AccessError> {
+        Ok(repository::known(tx, users).await?)
+    }
+
+    /// Notes that an administrator activated or deactivated so many accounts at once. What happened to each is noted by
+    /// [`Users::set_active`].
+    pub async fn note_bulk(
+        &self,
+        tx: &mut WriteTx,
+        actor: Option<UserId>,
+        count: usize,
+        is_active: bool,
+    ) -> Result<(), AccessError> {
+        // It is about no one account.
+        let mut entry = entry(Action::BulkStatusChange, actor, uuid::Uuid::nil().into());
+        entry.detail = Some(json!({ "user_count": count, "is_active": is_active }));
+        self.activity.record(tx, entry).await
+    }
+
+    /// Notes that an administrator ended all of the user's sessions, which the caller does in the same transaction.
+    pub async fn note_revocation(
+        &self,
+        tx: &mut WriteTx,
+        actor: Option<UserId>,
+        user: UserId,
+        sessions: u64,
+    ) -> Result<(), AccessError> {
+        let mut entry = entry(Action::TokensRevoked, actor, user);
+        entry.detail = Some(json!({ "tokens_revoked": sessions }));
+        self.activity.record(tx, entry).await
     }
 
     /// Refuses if nobody else could administer the installation. The transaction is a [`WriteTx`], as is that of

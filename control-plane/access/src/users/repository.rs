@@ -1,14 +1,17 @@
 //! SQL of users' profiles. A user belongs to no tenant; who may see whom is decided through memberships.
 
+use std::collections::BTreeSet;
+
 use sentinel_core::id::UserId;
 use sentinel_core::{EmailKey, Timestamp};
 use sentinel_store::{
-    Sql, StoreError, Tx, execute, fetch_optional, fetch_scalar, fetch_scalar_all, fetch_scalar_optional,
-    sql_for_update,
+    Sql, StoreError, Tx, Uuids, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_all,
+    fetch_scalar_optional, sql_any_uuid, sql_for_update,
 };
 use uuid::Uuid;
 
-use super::User;
+use super::{ListedUser, User};
+use crate::search::Search;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -21,6 +24,13 @@ struct Row {
     is_admin: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    #[sqlx(flatten)]
+    user: Row,
+    workspace_count: i64,
 }
 
 impl From<Row> for User {
@@ -81,6 +91,66 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
     Ok(row.map(User::from))
 }
 
+/// All tenants' users, for administrators of the installation. `LOWER` folds ASCII only, on both databases.
+pub(crate) async fn page(
+    tx: &mut Tx,
+    search: &Search,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<ListedUser>, StoreError> {
+    let [typed, small, capital, title] = search.spellings();
+    let rows = fetch_all!(
+        tx,
+        ListedRow,
+        "SELECT u.id, u.email, u.email_verified_at, u.name, u.avatar_url, u.is_active, u.is_admin, u.created_at,
+                u.updated_at,
+                (SELECT COUNT(*) FROM workspace_memberships m WHERE m.user_id = u.id) AS workspace_count
+         FROM users u
+         WHERE u.email_key LIKE $1 ESCAPE '!' OR LOWER(u.name) LIKE $1 ESCAPE '!' OR LOWER(u.name) LIKE $2 ESCAPE '!'
+            OR LOWER(u.name) LIKE $3 ESCAPE '!' OR LOWER(u.name) LIKE $4 ESCAPE '!'
+         ORDER BY u.created_at DESC, u.id DESC LIMIT $5 OFFSET $6",
+        typed.as_str(),
+        small.as_str(),
+        capital.as_str(),
+        title.as_str(),
+        limit,
+        offset
+    )
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ListedUser {
+            user: row.user.into(),
+            workspace_count: row.workspace_count,
+        })
+        .collect())
+}
+
+pub(super) async fn count(tx: &mut Tx, search: &Search) -> Result<i64, StoreError> {
+    let [typed, small, capital, title] = search.spellings();
+    fetch_scalar!(
+        tx,
+        i64,
+        "SELECT COUNT(*) FROM users u
+         WHERE u.email_key LIKE $1 ESCAPE '!' OR LOWER(u.name) LIKE $1 ESCAPE '!' OR LOWER(u.name) LIKE $2 ESCAPE '!'
+            OR LOWER(u.name) LIKE $3 ESCAPE '!' OR LOWER(u.name) LIKE $4 ESCAPE '!'",
+        typed.as_str(),
+        small.as_str(),
+        capital.as_str(),
+        title.as_str()
+    )
+    .await
+}
+
+const KNOWN: Sql = sql_any_uuid!("SELECT id FROM users WHERE id", 1, "ORDER BY id");
+
+/// Those of the ids that are somebody's.
+pub(super) async fn known(tx: &mut Tx, users: &BTreeSet<UserId>) -> Result<Vec<UserId>, StoreError> {
+    let ids: Uuids = users.iter().map(UserId::as_uuid).collect();
+    let ids = fetch_scalar_all!(tx, Uuid, KNOWN, ids).await?;
+    Ok(ids.into_iter().map(UserId::from).collect())
+}
+
 pub(super) async fn insert(tx: &mut Tx, user: &User, key: &EmailKey) -> Result<(), StoreError> {
     execute!(
         tx,
@@ -123,6 +193,23 @@ pub(super) async fn update_profile(
         user.as_uuid(),
         name,
         avatar_url,
+        now
+    )
+    .await?;
+    Ok(row.map(User::from))
+}
+
+pub(super) async fn confirm_email(
+    tx: &mut Tx,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<User>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        Row,
+        "UPDATE users SET email_verified_at = COALESCE(email_verified_at, $2), updated_at = $2 WHERE id = $1
+         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+        user.as_uuid(),
         now
     )
     .await?;

@@ -46,6 +46,39 @@ pub struct ListedWorkspace {
     pub member_count: i64,
 }
 
+/// A workspace as its page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetailedWorkspace {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// How many members it has.
+    pub member_count: i64,
+    /// How many groups it has.
+    pub group_count: i64,
+}
+
+/// A workspace to choose from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedWorkspace {
+    /// Which.
+    pub id: WorkspaceId,
+    /// Its name for people.
+    pub name: String,
+    /// Its short name.
+    pub slug: Slug,
+}
+
+/// A workspace that somebody is a member of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedWorkspace {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// As what.
+    pub role: WorkspaceRole,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
 /// A workspace to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWorkspace {
@@ -99,7 +132,12 @@ impl Workspaces {
     /// The workspaces that the user is a member of, oldest first.
     pub async fn of_user(&self, tx: &mut Tx, user: UserId) -> Result<Vec<Workspace>, AccessError> {
         let workspaces = repository::of_user(tx, user).await?;
-        Ok(workspaces.into_iter().map(|(workspace, _)| workspace).collect())
+        Ok(workspaces.into_iter().map(|joined| joined.workspace).collect())
+    }
+
+    /// The workspaces that the user is a member of, with what he is in each and since when, oldest first.
+    pub async fn joined_by(&self, tx: &mut Tx, user: UserId) -> Result<Vec<JoinedWorkspace>, AccessError> {
+        Ok(repository::of_user(tx, user).await?)
     }
 
     /// A page of all workspaces, newest first; for administrators of the installation. `page` counts from 1.
@@ -114,6 +152,22 @@ impl Workspaces {
             items: repository::page(tx, i64::from(page_size), offset).await?,
             total: repository::count(tx).await?,
         })
+    }
+
+    /// Every workspace by its name; for administrators of the installation.
+    pub async fn names(&self, tx: &mut Tx) -> Result<Vec<NamedWorkspace>, AccessError> {
+        Ok(repository::names(tx).await?)
+    }
+
+    /// The workspace with this id, and how much is in it.
+    pub async fn detail(
+        &self,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+    ) -> Result<DetailedWorkspace, AccessError> {
+        repository::detail(tx, workspace)
+            .await?
+            .ok_or(AccessError::WorkspaceNotFound)
     }
 
     /// Makes a workspace whose owner is `owner`.

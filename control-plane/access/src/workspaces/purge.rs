@@ -1,4 +1,4 @@
-//! Everything of a workspace that edges know, taken away before the workspace itself is deleted. The database deletes
+//! Everything of a workspace, above all what edges know, taken away before the workspace itself is deleted. The database deletes
 //! none of it by itself, so nothing can go without a recorded change.
 
 use sentinel_core::Change;
@@ -7,11 +7,15 @@ use sentinel_store::WriteTx;
 
 use crate::error::AccessError;
 use crate::groups::repository as groups;
+use crate::invitations::repository as invitations;
 use crate::members::repository as memberships;
 use crate::permissions::repository as permissions;
 use crate::projection;
+use crate::roles;
 
 pub(super) async fn purge(tx: &mut WriteTx, workspace: WorkspaceId) -> Result<(), AccessError> {
+    roles::purge::of_workspace(tx, workspace).await?;
+    invitations::delete_of_workspace(tx, workspace).await?;
     for share in permissions::delete_shares_of_workspace(tx, workspace).await? {
         tx.record(Change::Delete(projection::share(
             &share.resource,

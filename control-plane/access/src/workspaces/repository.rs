@@ -1,14 +1,14 @@
 //! SQL of workspaces.
 
+use sentinel_core::Timestamp;
 use sentinel_core::id::{UserId, WorkspaceId};
-use sentinel_core::{Timestamp, WorkspaceRole};
 use sentinel_store::{
     Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_optional,
     sql_for_update,
 };
 use uuid::Uuid;
 
-use super::{ListedWorkspace, Workspace};
+use super::{DetailedWorkspace, JoinedWorkspace, ListedWorkspace, NamedWorkspace, Workspace};
 use crate::row::parse;
 
 #[derive(sqlx::FromRow)]
@@ -34,6 +34,22 @@ struct JoinedRow {
     workspace: Row,
     membership_id: Uuid,
     role: String,
+    joined_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct DetailedRow {
+    #[sqlx(flatten)]
+    workspace: Row,
+    member_count: i64,
+    group_count: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct NamedRow {
+    id: Uuid,
+    name: String,
+    slug: String,
 }
 
 impl TryFrom<Row> for Workspace {
@@ -83,15 +99,13 @@ pub(super) async fn lock(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), Stor
     Ok(())
 }
 
-/// The workspaces that the user is a member of, with his role in each.
-pub(crate) async fn of_user(
-    tx: &mut Tx,
-    user: UserId,
-) -> Result<Vec<(Workspace, WorkspaceRole)>, StoreError> {
+/// The workspaces that the user is a member of, oldest first.
+pub(crate) async fn of_user(tx: &mut Tx, user: UserId) -> Result<Vec<JoinedWorkspace>, StoreError> {
     let rows = fetch_all!(
         tx,
         JoinedRow,
-        "SELECT w.id, w.slug, w.name, w.description, w.created_by, w.created_at, m.id AS membership_id, m.role
+        "SELECT w.id, w.slug, w.name, w.description, w.created_by, w.created_at, m.id AS membership_id, m.role,
+                m.joined_at
          FROM workspaces w JOIN workspace_memberships m ON m.workspace_id = w.id
          WHERE m.user_id = $1 ORDER BY w.created_at, w.id",
         user.as_uuid()
@@ -99,8 +113,55 @@ pub(crate) async fn of_user(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let role = parse("workspace_memberships", "role", row.membership_id, &row.role)?;
-            Ok((row.workspace.try_into()?, role))
+            Ok(JoinedWorkspace {
+                role: parse("workspace_memberships", "role", row.membership_id, &row.role)?,
+                workspace: row.workspace.try_into()?,
+                joined_at: row.joined_at,
+            })
+        })
+        .collect()
+}
+
+/// The workspace with the numbers of its members and groups.
+pub(super) async fn detail(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+) -> Result<Option<DetailedWorkspace>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        DetailedRow,
+        "SELECT w.id, w.slug, w.name, w.description, w.created_by, w.created_at,
+                (SELECT COUNT(*) FROM workspace_memberships m WHERE m.workspace_id = w.id) AS member_count,
+                (SELECT COUNT(*) FROM groups g WHERE g.workspace_id = w.id) AS group_count
+         FROM workspaces w WHERE w.id = $1",
+        workspace.as_uuid()
+    )
+    .await?;
+    row.map(|row| {
+        Ok(DetailedWorkspace {
+            workspace: row.workspace.try_into()?,
+            member_count: row.member_count,
+            group_count: row.group_count,
+        })
+    })
+    .transpose()
+}
+
+/// All tenants' workspaces, for administrators of the installation.
+pub(super) async fn names(tx: &mut Tx) -> Result<Vec<NamedWorkspace>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        NamedRow,
+        "SELECT id, name, slug FROM workspaces ORDER BY LOWER(name), name, id"
+    )
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(NamedWorkspace {
+                id: row.id.into(),
+                slug: parse("workspaces", "slug", row.id, &row.slug)?,
+                name: row.name,
+            })
         })
         .collect()
 }

@@ -6,18 +6,19 @@ use std::time::Duration;
 use sentinel_access::AccessError;
 use sentinel_access::members::Authority;
 use sentinel_access::permissions::{NewResource, Visibility};
+use sentinel_access::roles::NewAction;
 use sentinel_access::service_apps::{NewServiceApp, ServiceAppChange};
 use sentinel_access::users::User;
 use sentinel_access::workspaces::NewWorkspace;
 use sentinel_authz::sentinel::{Grantee, ShareLevel};
-use sentinel_core::id::{GroupId, PermissionId, ServiceAppId, UserId, WorkspaceId};
+use sentinel_core::id::{GroupId, PermissionId, RoleId, ServiceActionId, ServiceAppId, UserId, WorkspaceId};
 use sentinel_core::{Change, Fact, Revision, WorkspaceRole};
 use sentinel_store::{ChangesAfter, on_both_backends};
 
 use crate::world::{World, document_of, key, token};
 
 /// How many operations a run tries.
-const OPERATIONS: u32 = 600;
+const OPERATIONS: u32 = 900;
 
 /// How often the two are compared on the way.
 const COMPARE_EVERY: u32 = 60;
@@ -47,6 +48,8 @@ struct Made {
     users: Vec<User>,
     workspaces: Vec<WorkspaceId>,
     groups: Vec<(WorkspaceId, GroupId)>,
+    roles: Vec<(WorkspaceId, RoleId)>,
+    actions: Vec<ServiceActionId>,
     resources: Vec<(&'static str, PermissionId)>,
     apps: Vec<ServiceAppId>,
     keys: u8,
@@ -66,7 +69,7 @@ async fn step(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), Acc
     let by = Authority::of_administrator(workspace, Some(user.id));
     let service = SERVICES[dice.roll(2)];
     let visibility = [Visibility::Private, Visibility::Workspace][dice.roll(2)];
-    match dice.roll(20) {
+    match dice.roll(30) {
         0 => made
             .workspaces
             .push(create_workspace(world, user.id, made.workspaces.len()).await?),
@@ -75,10 +78,11 @@ async fn step(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), Acc
                 .write(async |tx, access| access.workspaces.delete(tx, &by).await)
                 .await?;
         }
+        1..=4 if dice.roll(8) == 0 => guest(world, dice, made, &by, role).await?,
         1..=4 => {
             let email = other.email.parse().expect("address");
             world
-                .write(async |tx, access| access.members.invite(tx, &by, &email, role).await)
+                .write(async |tx, access| access.invitations.invite(tx, &by, &email, role).await)
                 .await?;
         }
         5 => {
@@ -132,12 +136,36 @@ async fn step(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), Acc
         }
         14..=17 => of_resource(world, dice, made, (&user, &other), (workspace, group), visibility).await?,
         18 => of_app(world, dice, made).await?,
+        19..=28 => of_role(world, dice, made, (workspace, group), other.id).await?,
         _ => {
             let is_active = dice.roll(2) == 0;
             world
                 .write(async |tx, access| access.users.set_active(tx, None, user.id, is_active).await)
                 .await?;
         }
+    }
+    Ok(())
+}
+
+/// Invites an address without an account, which signs in or does not.
+async fn guest(
+    world: &World,
+    dice: &mut Dice,
+    made: &mut Made,
+    by: &Authority,
+    role: WorkspaceRole,
+) -> Result<(), AccessError> {
+    let name = format!("guest{}", made.users.len());
+    let email = format!("{name}@example.com").parse().expect("address");
+    world
+        .write(async |tx, access| access.invitations.invite(tx, by, &email, role).await)
+        .await?;
+    if dice.roll(2) == 0 {
+        let user = world.user(&name).await;
+        world
+            .write(async |tx, access| access.invitations.accept_all(tx, &user).await)
+            .await?;
+        made.users.push(user);
     }
     Ok(())
 }
@@ -196,6 +224,83 @@ async fn of_resource(
                         .share(tx, &service, &by, permission, grantee, level)
                         .await
                 })
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn of_role(
+    world: &World,
+    dice: &mut Dice,
+    made: &mut Made,
+    (workspace, group): (WorkspaceId, GroupId),
+    user: UserId,
+) -> Result<(), AccessError> {
+    let nobody = uuid::Uuid::nil();
+    let (of, role) = dice.one(&made.roles).unwrap_or((workspace, nobody.into()));
+    let action = dice.one(&made.actions).unwrap_or_else(|| nobody.into());
+    let by = Authority::of_administrator(of, None);
+    match dice.roll(16) {
+        0 | 1 => {
+            let by = Authority::of_administrator(workspace, None);
+            let name = format!("role {}", dice.roll(8)).parse().expect("name");
+            let role = world
+                .write(async |tx, access| access.roles.create(tx, &by, name, None).await)
+                .await?;
+            made.roles.push((workspace, role.id));
+        }
+        2 if dice.roll(3) == 0 => {
+            world
+                .write(async |tx, access| access.roles.delete(tx, &by, role).await)
+                .await?;
+        }
+        2 | 3 => {
+            let service = SERVICES[dice.roll(2)].parse().expect("name");
+            let action = format!("reports:{}", dice.roll(6)).parse().expect("name");
+            let new = vec![NewAction {
+                action,
+                description: None,
+            }];
+            let actions = world
+                .write(async |tx, access| access.roles.register(tx, &service, &service, new).await)
+                .await?;
+            made.actions.extend(actions.iter().map(|action| action.id));
+        }
+        4 if dice.roll(2) == 0 => {
+            world
+                .write(async |tx, access| access.roles.delete_action(tx, None, action).await)
+                .await?;
+        }
+        4..=7 => {
+            let others = [action, dice.one(&made.actions).unwrap_or(action)];
+            world
+                .write(async |tx, access| access.roles.add_actions(tx, &by, role, &others).await)
+                .await?;
+        }
+        8 => {
+            world
+                .write(async |tx, access| access.roles.remove_action(tx, &by, role, action).await)
+                .await?;
+        }
+        9..=11 => {
+            world
+                .write(async |tx, access| access.roles.add_user(tx, &by, role, user).await)
+                .await?;
+        }
+        12 => {
+            world
+                .write(async |tx, access| access.roles.remove_user(tx, &by, role, user).await)
+                .await?;
+        }
+        13 | 14 => {
+            world
+                .write(async |tx, access| access.roles.add_group(tx, &by, role, group).await)
+                .await?;
+        }
+        _ => {
+            world
+                .write(async |tx, access| access.roles.remove_group(tx, &by, role, group).await)
                 .await?;
         }
     }
@@ -277,7 +382,7 @@ fn key_of(fact: &Fact) -> String {
 }
 
 /// What a replica knows that has applied every change from the beginning.
-async fn replayed(world: &World) -> BTreeSet<String> {
+pub(crate) async fn replayed(world: &World) -> BTreeSet<String> {
     let mut known = Revision {
         epoch: world.store.db.head().await.expect("head").epoch,
         number: 0,
@@ -327,6 +432,7 @@ on_both_backends! {
             made.users.push(world.user(&format!("user{number}")).await);
         }
         let (mut done, mut refused) = (0_u32, 0_u32);
+        let mut seen = BTreeSet::new();
         for number in 1..=OPERATIONS {
             match step(&world, &mut dice, &mut made).await {
                 Ok(()) => done += 1,
@@ -336,10 +442,15 @@ on_both_backends! {
                 }
             }
             if number % COMPARE_EVERY == 0 {
-                assert_eq!(replayed(&world).await, world.facts().await, "after {number} operations");
+                let facts = world.facts().await;
+                assert_eq!(replayed(&world).await, facts, "after {number} operations");
+                seen.extend(["#assignee@user", "#assignee@group", "#granted@role"].into_iter().filter(|part| {
+                    facts.iter().any(|fact| fact.contains(part))
+                }));
             }
         }
         assert!(done > OPERATIONS / 4 && refused > 0, "{done} done, {refused} refused: too one-sided to mean anything");
+        assert_eq!(seen.len(), 3, "only {seen:?} of roles were ever there to be compared");
         // The engine takes every tuple of the result.
         world.graph().await;
     }

@@ -90,7 +90,7 @@ on_both_backends! {
             world.write(async |tx, access| access.workspaces.delete(tx, &admin).await).await,
             world
                 .write(async |tx, access| {
-                    access.members.invite(tx, &admin, &email, WorkspaceRole::Viewer).await.map(drop)
+                    access.invitations.invite(tx, &admin, &email, WorkspaceRole::Viewer).await.map(drop)
                 })
                 .await,
             world.write(async |tx, access| access.groups.create(tx, &admin, name, None).await.map(drop)).await,

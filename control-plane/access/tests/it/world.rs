@@ -128,8 +128,7 @@ impl World {
     /// Makes the user a member, on behalf of an administrator.
     pub(crate) async fn join(&self, workspace: WorkspaceId, user: &User, role: WorkspaceRole) {
         let by = Authority::of_administrator(workspace, None);
-        let email = user.email.parse().expect("address");
-        self.write(async |tx, access| access.members.invite(tx, &by, &email, role).await)
+        self.write(async |tx, access| access.members.add(tx, &by, user.clone(), role).await)
             .await
             .expect("member");
     }

@@ -2,6 +2,7 @@
 //! in one of them.
 
 pub(super) mod enriched;
+pub(super) mod listing;
 pub(crate) mod resources;
 pub(crate) mod shares;
 

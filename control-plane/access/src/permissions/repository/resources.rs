@@ -12,7 +12,7 @@ use crate::row::parse;
 const TABLE: &str = "resource_permissions";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     service_name: String,
     resource_type: String,
@@ -91,6 +91,22 @@ pub(crate) async fn find_by_id(
         "SELECT id, service_name, resource_type, resource_id, workspace_id, owner_id, visibility, created_at
          FROM resource_permissions WHERE service_name = $1 AND id = $2",
         service.as_str(),
+        permission.as_uuid()
+    )
+    .await?;
+    row.map(Resource::try_from).transpose()
+}
+
+/// For administrators of the installation, who name a record without its service.
+pub(crate) async fn find_anywhere(
+    tx: &mut Tx,
+    permission: PermissionId,
+) -> Result<Option<Resource>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        Row,
+        "SELECT id, service_name, resource_type, resource_id, workspace_id, owner_id, visibility, created_at
+         FROM resource_permissions WHERE id = $1",
         permission.as_uuid()
     )
     .await?;
