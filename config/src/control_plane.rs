@@ -2,6 +2,7 @@
 //! least one provider.
 
 mod login;
+mod provider;
 mod storage;
 mod tokens;
 
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use schemars::Schema;
 use secrecy::SecretString;
 
-pub use login::{Login, Provider, ProviderKind};
+pub use login::Login;
+pub use provider::{Provider, ProviderEndpoint, ProviderKind};
 pub use storage::{ChangeLog, Database, EncryptionKey, Secrets, ShortLived};
 pub use tokens::Tokens;
 
@@ -32,7 +34,7 @@ section! {
         /// Default: `http://` and `listen.http`, if that is a loopback address with a port; otherwise it must be
         /// written.
         pub(crate) public_url: Option<HttpUrl>,
-        /// Accept a `public_url`, a `login.admin_url` or an issuer of a login provider that begins with `http://` and
+        /// Accept a `public_url`, a `login.admin_url` or an address of a login provider that begins with `http://` and
         /// is not on this machine. Tokens then travel in clear text.
         pub danger_plaintext: bool = "false",
         /// Accept files of secrets that every user of the machine may read.
@@ -79,6 +81,9 @@ section! {
         /// How many requests a minute one address may make to the endpoints that begin, finish or renew a login, 1 to
         /// 100000; more are answered with 429.
         pub logins_per_minute: u32 = "600",
+        /// How many requests a minute one service app may make to resolve tokens of identity providers, 1 to 1000000;
+        /// more are answered with 429. A page that asks without a service key is counted by its address, as a login.
+        pub resolves_per_minute: u32 = "6000",
     }
 }
 
@@ -154,6 +159,13 @@ fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>)
         reader.problem(
             &section.place_of("logins_per_minute"),
             format!("`{given}` is out of bounds: 1 to 100000 is accepted"),
+        );
+    }
+    let given = limits.resolves_per_minute;
+    if !(1..=1_000_000).contains(&given) {
+        reader.problem(
+            &section.place_of("resolves_per_minute"),
+            format!("`{given}` is out of bounds: 1 to 1000000 is accepted"),
         );
     }
 }

@@ -13,7 +13,8 @@ pub type Environment = BTreeMap<String, String>;
 /// What the names of our variables begin with.
 pub(crate) const PREFIX: &str = "SENTINEL__";
 
-/// A setting that may be overridden. `*` in its path is an item of a list, chosen by its `name`.
+/// A setting that may be overridden. `*` in its path is an item of a list, chosen by its `name`, or
+/// its `kind` if it has none.
 pub(crate) struct Override {
     pub(crate) path: &'static [&'static str],
     pub(crate) secret: bool,
@@ -145,7 +146,7 @@ fn section_of<'n>(root: &'n mut Node, wanted: &Found<'_>) -> Option<&'n mut Node
         node = match &mut node.data {
             Data::List(items) if *key == "*" => items
                 .iter_mut()
-                .find(|item| item.get("name").and_then(Node::as_text).map(upper) == wanted.item)?,
+                .find(|item| name_in(item).map(upper) == wanted.item)?,
             Data::Map(entries) => {
                 let index = match entries.iter().position(|entry| entry.key == *key) {
                     Some(index) => index,
@@ -168,6 +169,13 @@ fn section_of<'n>(root: &'n mut Node, wanted: &Found<'_>) -> Option<&'n mut Node
         };
     }
     Some(node)
+}
+
+/// The name of a list item; one of a kind that is known by name may leave it out.
+fn name_in(item: &Node) -> Option<&str> {
+    item.get("name")
+        .or_else(|| item.get("kind"))
+        .and_then(Node::as_text)
 }
 
 fn unknown(file: &Path, variable: &str, overrides: &[Override]) -> Problem {

@@ -1,13 +1,13 @@
 //! Who may log in, and how.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
-use secrecy::SecretString;
 use sentinel_core::EmailKey;
 
 use super::PLAINTEXT;
+use super::provider::Provider;
 use crate::environment::upper;
 use crate::section::{Place, Reader, Section, Setting, section};
-use crate::value::{HttpUrl, NAME_RULE, is_name, words};
+use crate::value::HttpUrl;
 
 section! {
     /// Who may log in, and how.
@@ -27,38 +27,6 @@ section! {
         /// Answer `GET /auth/workspaces?code=`, which older clients use. Newer ones send the code by POST together
         /// with the PKCE verifier, which proves more.
         pub allow_workspaces_by_get: bool = "true",
-    }
-}
-
-section! {
-    /// An identity provider.
-    check check_provider;
-    pub struct Provider {
-        /// The name in addresses (`/auth/login/<name>`) and in linked accounts: 1 to 63 characters from `a-z 0-9 _ -`,
-        /// the first a letter. It must never change, since accounts are keyed by it.
-        pub name: String,
-        /// The protocol.
-        pub kind: ProviderKind = "oidc",
-        /// The issuer. Its discovery document is at `/.well-known/openid-configuration` below it.
-        pub issuer: HttpUrl,
-        /// The client id that the provider gave to this control plane.
-        pub client_id: String,
-        /// The client secret that the provider gave to this control plane. Left out for a public client, which proves
-        /// itself by PKCE alone.
-        pub client_secret: Option<SecretString>,
-        /// The scopes to ask for; `openid` is one of them.
-        pub scopes: Vec<String> = r#"["openid", "email", "profile"]"#,
-        /// Link a login to an existing account with the same e-mail address, if the provider says that the address is
-        /// verified. Only for providers that really verify: whoever controls one controls the accounts.
-        pub link_by_verified_email: bool = "false",
-    }
-}
-
-words! {
-    /// The protocol of an identity provider.
-    pub enum ProviderKind {
-        /// OpenID Connect with discovery.
-        Oidc = "oidc",
     }
 }
 
@@ -119,10 +87,8 @@ impl Login {
         }
         let providers = login.child("providers");
         for (index, provider) in self.providers.iter().enumerate() {
-            if is_clear(&provider.issuer)
-                && let Some(place) = providers.nth(index).map(|place| place.child("issuer"))
-            {
-                reader.problem(&place, PLAINTEXT);
+            if let Some(place) = providers.nth(index) {
+                provider.check_addresses(&place, reader);
             }
         }
     }
@@ -145,20 +111,5 @@ fn check(login: &Login, section: &Section<'_>, reader: &mut Reader<'_>) {
                 ),
             );
         }
-    }
-}
-
-fn check_provider(provider: &Provider, section: &Section<'_>, reader: &mut Reader<'_>) {
-    if !is_name(&provider.name) {
-        reader.problem(
-            &section.place_of("name"),
-            format!("`{}` is not a name: {NAME_RULE}", provider.name),
-        );
-    }
-    if !provider.scopes.iter().any(|scope| scope == "openid") {
-        reader.problem(
-            &section.place_of("scopes"),
-            "`openid` is missing: without it the provider says nothing about who logged in",
-        );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use secrecy::ExposeSecret as _;
-use sentinel_config::control_plane::EncryptionKey;
+use sentinel_config::control_plane::{EncryptionKey, ProviderEndpoint};
 
 use crate::support::Home;
 
@@ -176,6 +176,7 @@ fn every_bad_bound_is_told() {
         "change_log: { keep: 1s }",
         "limits: { max_body: 10MB }",
         "limits: { logins_per_minute: 0 }",
+        "limits: { resolves_per_minute: 0 }",
     ];
     assert_snapshot!(table(&cases), @"
     database: { url: 'sqlite::memory:' }
@@ -212,6 +213,8 @@ fn every_bad_bound_is_told() {
         control-plane.yaml:1:21: limits.max_body: `10MB` is not a size: a whole number with its unit is expected, such as `512B`, `64KiB` or `10MiB`
     limits: { logins_per_minute: 0 }
         control-plane.yaml:1:30: limits.logins_per_minute: `0` is out of bounds: 1 to 100000 is accepted
+    limits: { resolves_per_minute: 0 }
+        control-plane.yaml:1:32: limits.resolves_per_minute: `0` is out of bounds: 1 to 1000000 is accepted
     ");
 }
 
@@ -228,6 +231,18 @@ fn every_bad_login_is_told() {
         "login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a, scopes: [email] }] }",
         "login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a }, { name: demo, issuer: 'https://a.example.com', client_id: a }] }",
         "login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a, client_secret: a, client_secret_file: b }] }",
+        "login: { providers: [{ kind: google, issuer: 'https://a.example.com', client_id: a, scopes: [email] }] }",
+        "login: { providers: [{ kind: github }] }",
+        "login: { providers: [{ kind: github, client_id: a, client_secret: b, tenant_id: c, scopes: [repo] }] }",
+        "login: { providers: [{ kind: github, client_id: a, client_secret: b, url: 'http://ghe.example.com' }] }",
+        "login: { providers: [{ kind: github, client_id: a, client_secret: b, api_url: 'https://ghe.example.com' }] }",
+        "login: { providers: [{ kind: github, client_id: a, client_secret: b, url: 'http://ghe.example.com', api_url: 'http://ghe.example.com' }] }",
+        "login: { providers: [{ kind: entra_id, client_id: a }] }",
+        "login: { providers: [{ kind: entra_id, client_id: a, tenant_id: common }] }",
+        "login: { providers: [{ kind: entra_id, client_id: a, tenant_id: organizations }] }",
+        "login: { providers: [{ kind: entra_id, client_id: a, tenant_id: 9188040D-6c67-4c5b-b112-36a304b66dad }] }",
+        "login: { providers: [{ kind: entra_id, client_id: a, tenant_id: example.com, url: 'https://a.example.com' }] }",
+        "login: { providers: [{ kind: google, client_id: a }, { kind: google, client_id: b }] }",
     ];
     assert_snapshot!(table(&cases), @"
     login: { admin_emails: ada@example.com }
@@ -246,13 +261,78 @@ fn every_bad_login_is_told() {
     login: { providers: [{ name: demo, issuer: 'http://a.example.com', client_id: a }] }
         control-plane.yaml:1:44: login.providers[0].issuer: `http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send tokens in clear text
     login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a, kind: saml }] }
-        control-plane.yaml:1:89: login.providers[0].kind: `saml` is not accepted: one of `oidc` is expected
+        control-plane.yaml:1:89: login.providers[0].kind: `saml` is not accepted: one of `oidc`, `google`, `entra_id`, `github` is expected
     login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a, scopes: [email] }] }
         control-plane.yaml:1:91: login.providers[0].scopes: `openid` is missing: without it the provider says nothing about who logged in
     login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a }, { name: demo, issuer: 'https://a.example.com', client_id: a }] }
         control-plane.yaml:1:93: login.providers[1].name: another provider is called `demo` (`-` and `_` count as the same): give each its own name
     login: { providers: [{ name: demo, issuer: 'https://a.example.com', client_id: a, client_secret: a, client_secret_file: b }] }
         control-plane.yaml:1:121: login.providers[0].client_secret_file: both `client_secret` and `client_secret_file` are written: keep one
+    login: { providers: [{ kind: google, issuer: 'https://a.example.com', client_id: a, scopes: [email] }] }
+        control-plane.yaml:1:46: login.providers[0].issuer: `issuer` belongs to `kind: oidc` and `kind: entra_id`, and this is `kind: google`: remove it
+        control-plane.yaml:1:93: login.providers[0].scopes: `openid` is missing: without it the provider says nothing about who logged in
+    login: { providers: [{ kind: github }] }
+        control-plane.yaml:1:22: login.providers[0].client_secret: `client_secret` or `client_secret_file` is missing: GitHub has no public clients
+        control-plane.yaml:1:22: login.providers[0].client_id: `client_id` is missing: it has no default
+    login: { providers: [{ kind: github, client_id: a, client_secret: b, tenant_id: c, scopes: [repo] }] }
+        control-plane.yaml:1:81: login.providers[0].tenant_id: `tenant_id` belongs to `kind: entra_id`, and this is `kind: github`: remove it
+        control-plane.yaml:1:92: login.providers[0].scopes: `user:email` is missing: without it GitHub does not say which e-mail address is verified
+    login: { providers: [{ kind: github, client_id: a, client_secret: b, url: 'http://ghe.example.com' }] }
+        control-plane.yaml:1:75: login.providers[0].url: `api_url` is missing: a GitHub Enterprise Server has an address of its own for both
+    login: { providers: [{ kind: github, client_id: a, client_secret: b, api_url: 'https://ghe.example.com' }] }
+        control-plane.yaml:1:79: login.providers[0].api_url: `url` is missing: a GitHub Enterprise Server has an address of its own for both
+    login: { providers: [{ kind: github, client_id: a, client_secret: b, url: 'http://ghe.example.com', api_url: 'http://ghe.example.com' }] }
+        control-plane.yaml:1:75: login.providers[0].url: `http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send tokens in clear text
+        control-plane.yaml:1:110: login.providers[0].api_url: `http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send tokens in clear text
+    login: { providers: [{ kind: entra_id, client_id: a }] }
+        control-plane.yaml:1:22: login.providers[0].tenant_id: `tenant_id` is missing: it has no default
+    login: { providers: [{ kind: entra_id, client_id: a, tenant_id: common }] }
+        control-plane.yaml:1:65: login.providers[0].tenant_id: `common` is not one tenant, but lets everybody in: the GUID of your own tenant is expected
+    login: { providers: [{ kind: entra_id, client_id: a, tenant_id: organizations }] }
+        control-plane.yaml:1:65: login.providers[0].tenant_id: `organizations` is not one tenant, but lets everybody in: the GUID of your own tenant is expected
+    login: { providers: [{ kind: entra_id, client_id: a, tenant_id: 9188040D-6c67-4c5b-b112-36a304b66dad }] }
+        control-plane.yaml:1:65: login.providers[0].tenant_id: `9188040d-6c67-4c5b-b112-36a304b66dad` is not one tenant, but lets everybody in: the GUID of your own tenant is expected
+    login: { providers: [{ kind: entra_id, client_id: a, tenant_id: example.com, url: 'https://a.example.com' }] }
+        control-plane.yaml:1:65: login.providers[0].tenant_id: `example.com` is not a tenant: its GUID is expected, such as `8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2`
+        control-plane.yaml:1:83: login.providers[0].url: `url` belongs to `kind: github`, and this is `kind: entra_id`: remove it
+    login: { providers: [{ kind: google, client_id: a }, { kind: google, client_id: b }] }
+        control-plane.yaml:1:54: login.providers[1].name: another provider is called `google` (`-` and `_` count as the same): give each its own name
+    ");
+}
+
+#[test]
+fn providers_that_are_known_by_name_need_little() {
+    let home = Home::new();
+    let text = "
+login:
+  providers:
+    - { kind: google, client_id: a }
+    - { kind: entra_id, client_id: b, tenant_id: 8F14E45F-ceea-467f-a5a1-0e3d6ad0b7c2 }
+    - { kind: github, client_id: c, client_secret: d }
+    - { kind: entra_id, name: china, client_id: b, tenant_id: 8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2, issuer: https://login.partner.example/t/v2.0/ }
+    - { kind: github, name: ghe, client_id: c, client_secret: d, url: https://ghe.example.com, api_url: https://ghe.example.com/api/v3, scopes: [user] }
+";
+    let config = home.control_plane(text).expect("accepted");
+    let shown: Vec<String> = config
+        .login
+        .providers
+        .iter()
+        .map(|one| match &one.endpoint {
+            ProviderEndpoint::Oidc { issuer } => format!("{} {issuer} {}", one.name, one.scopes.join(" ")),
+            ProviderEndpoint::EntraId { tenant_id, issuer } => {
+                format!("{} {tenant_id} {issuer} {}", one.name, one.scopes.join(" "))
+            }
+            ProviderEndpoint::GitHub { url, api_url } => {
+                format!("{} {url} {api_url} {}", one.name, one.scopes.join(" "))
+            }
+        })
+        .collect();
+    assert_snapshot!(shown.join("\n"), @"
+    google https://accounts.google.com openid email profile
+    entra_id 8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2 https://login.microsoftonline.com/8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2/v2.0 openid email profile
+    github https://github.com https://api.github.com read:user user:email
+    china 8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2 https://login.partner.example/t/v2.0 openid email profile
+    ghe https://ghe.example.com https://ghe.example.com/api/v3 user
     ");
 }
 

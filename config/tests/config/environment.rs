@@ -107,6 +107,16 @@ fn a_provider_is_named_in_upper_case() {
 }
 
 #[test]
+fn a_provider_without_a_name_is_called_like_its_kind() {
+    let home = Home::new();
+    let text = "login: { providers: [{ kind: entra_id, client_id: a, tenant_id: 8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2 }, { kind: github, client_id: b }] }";
+    let variables = [("SENTINEL__LOGIN__PROVIDERS__GITHUB__CLIENT_SECRET", "one")];
+    let config = plane(&home, text, variables).expect("accepted");
+    let secret = config.login.providers[1].client_secret.as_ref();
+    assert_eq!(secret.map(secrecy::ExposeSecret::expose_secret), Some("one"));
+}
+
+#[test]
 fn what_cannot_be_overridden_is_told() {
     let home = Home::new();
     let told = home.told(edge(

@@ -49,6 +49,23 @@ fn the_samples_are_accepted() {
 }
 
 #[test]
+fn the_providers_that_the_sample_shows_are_accepted() {
+    let home = home();
+    for name in ["google", "entra", "github", "ghe"] {
+        home.secret(&format!("{name}.secret"), "s3cret\n");
+    }
+    let shown = CONTROL_PLANE.replace("    # - {", "    - {");
+    let config = home.control_plane(&shown).expect("accepted");
+    let names: Vec<&str> = config
+        .login
+        .providers
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["example", "google", "entra_id", "github", "ghe"]);
+}
+
+#[test]
 fn what_the_samples_call_a_default_is_the_default() {
     let home = home();
     let written = with_defaults_written_out(EDGE);

@@ -7,10 +7,12 @@
 //! on them is in the files named `rows`, and names no table of another crate.
 
 mod accounts;
+mod authz;
 mod error;
 mod keys;
 mod login;
 mod outbound;
+mod providers;
 mod sessions;
 #[cfg(test)]
 mod testing;
@@ -21,16 +23,21 @@ use std::time::Duration;
 use sentinel_core::Fact;
 use sentinel_store::Tx;
 
-pub use accounts::{EmailTrust, Identity};
+pub use accounts::{EmailTrust, Identity, SocialAccount, social_accounts};
+pub use authz::{Authz, Caller, HandoverError, Outcome, Resolution, ResolveError, ResolveRequest};
 pub use error::IdentityError;
 pub use keys::{EncryptionKey, FeedKey, InvalidEncryptionKey, InvalidTokenKey, KeyInfo, Keys, KeysError};
 pub use login::{
     AppLogin, CallbackQuery, CallbackRefusal, ExchangeError, Finished, Login, LoginError, LoginSettings,
-    ProviderError, ProviderSettings, Started, WorkspaceChoice,
+    Started, WorkspaceChoice,
 };
 pub use outbound::{Outbound, OutboundError};
+pub use providers::{
+    Expected, Protocol, Provider, ProviderError, ProviderSettings, Providers, VouchError, Voucher,
+};
 pub use sessions::{
-    AdminRefusal, AdminSession, Context, EndReason, Grant, RefreshError, Sessions, StartError, Swept,
+    AdminRefusal, AdminSession, AuthzMinted, Context, EndReason, Grant, RefreshError, Sessions, StartError,
+    Swept,
 };
 pub use tokens::{AdminToken, TokenPair, Tokens};
 

@@ -2,10 +2,9 @@
 //! documents may name.
 //!
 //! No redirect is followed, an answer is read up to a size and a time, and addresses that are not public are only called
-//! when the configured issuer itself is at that host: a provider's document cannot make the control plane talk to its
-//! own network (server-side request forgery). No proxy of the environment is used.
+//! when the configuration names that host: a provider's document cannot make the control plane talk to its own network
+//! (server-side request forgery). No proxy of the environment is used.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
@@ -20,14 +19,13 @@ use url::{Host, Url};
 /// The longest answer that is read.
 const MAX_BODY: usize = 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(3);
-const WHOLE: Duration = Duration::from_secs(10);
 
 /// Why a provider was not called, or its answer not read.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The address has a scheme or host that is not called.
     #[error(
-        "`{0}` is not called: `https` and a public address are expected, unless the configured issuer is at that host"
+        "`{0}` is not called: `https` and a public address are expected, unless the configuration names that host"
     )]
     Refused(String),
     /// The answer is longer than is read.
@@ -41,80 +39,75 @@ pub enum OutboundError {
     Http(#[from] openidconnect::http::Error),
 }
 
-/// The outgoing clients, one for each issuer: what one provider may be called at, another's document may not name.
-/// Cheap to clone.
-#[derive(Debug, Clone)]
+/// Makes the outgoing clients, one for each provider: what one provider may be called at, another's document may not name.
+#[derive(Debug, Clone, Copy)]
 pub struct Outbound {
-    of: Arc<HashMap<Url, IssuerClient>>,
-    public: IssuerClient,
+    limit: Duration,
 }
 
-/// The client for one issuer. Cheap to clone.
+impl Default for Outbound {
+    fn default() -> Self {
+        Self::new(Self::LIMIT)
+    }
+}
+
+/// The client for one provider. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct IssuerClient {
+pub(crate) struct OutboundClient {
     client: Client,
-    trusted: Arc<Trusted>,
+    trusted: Arc<[Trusted]>,
 }
 
-/// The host that the configured issuer is at. It may have a private address, and plain `http` if the issuer has.
-#[derive(Debug, Default)]
+/// The host of a configured address. It may have a private address, and plain `http` if the configured one has.
+#[derive(Debug)]
 struct Trusted {
-    host: Option<String>,
+    host: String,
     plain: bool,
 }
 
 impl Outbound {
-    /// Clients that may each call the host of their issuer wherever it is, and public addresses.
-    pub fn new<'a>(issuers: impl IntoIterator<Item = &'a Url>) -> Result<Self, OutboundError> {
-        let of = issuers
-            .into_iter()
-            .map(|issuer| {
-                let trusted = Trusted {
-                    host: issuer.host_str().map(str::to_owned),
-                    plain: issuer.scheme() == "http",
-                };
-                Ok((issuer.clone(), IssuerClient::new(trusted)?))
+    /// How long an answer may take by default.
+    pub const LIMIT: Duration = Duration::from_secs(10);
+
+    /// Clients that wait for a whole answer no longer than `limit`.
+    pub fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
+    /// A client that may call the hosts of the configured addresses wherever they are, and public addresses.
+    pub(crate) fn client(self, configured: &[&Url]) -> Result<OutboundClient, OutboundError> {
+        let trusted: Arc<[Trusted]> = configured
+            .iter()
+            .filter_map(|url| {
+                Some(Trusted {
+                    host: url.host_str()?.to_owned(),
+                    plain: url.scheme() == "http",
+                })
             })
-            .collect::<Result<_, OutboundError>>()?;
-        Ok(Self {
-            of: Arc::new(of),
-            public: IssuerClient::new(Trusted::default())?,
-        })
-    }
-
-    /// The client for an issuer; for one that was not named in the beginning, one that calls public addresses only.
-    pub(crate) fn client(&self, issuer: &str) -> IssuerClient {
-        Url::parse(issuer)
-            .ok()
-            .and_then(|issuer| self.of.get(&issuer))
-            .unwrap_or(&self.public)
-            .clone()
-    }
-}
-
-impl IssuerClient {
-    fn new(trusted: Trusted) -> Result<Self, OutboundError> {
-        let trusted = Arc::new(trusted);
+            .collect();
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that makes an outgoing client"
         )]
         let client = Client::builder()
             .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE)
+            .connect_timeout(CONNECT.min(self.limit))
+            .timeout(self.limit)
             .no_proxy()
             .referer(false)
             .user_agent("sentinel-control-plane")
             .dns_resolver(Arc::new(PublicOnly(Arc::clone(&trusted))))
             .build()?;
-        Ok(Self { client, trusted })
+        Ok(OutboundClient { client, trusted })
     }
+}
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
+impl OutboundClient {
+    /// Sends a request, if its address may be called, and reads the whole answer.
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
         let refused = || OutboundError::Refused(request.uri().to_string());
         let url = Url::parse(&request.uri().to_string()).map_err(|_| refused())?;
-        if !self.trusted.may_call(&url) {
+        if !may_call(&self.trusted, &url) {
             return Err(refused());
         }
         let mut answer = self.client.execute(request.try_into()?).await?;
@@ -133,7 +126,7 @@ impl IssuerClient {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for IssuerClient {
+impl<'c> AsyncHttpClient<'c> for OutboundClient {
     type Error = OutboundError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundError>> + Send + 'c>>;
 
@@ -142,31 +135,28 @@ impl<'c> AsyncHttpClient<'c> for IssuerClient {
     }
 }
 
-impl Trusted {
-    fn is_at(&self, host: &str) -> bool {
-        self.host.as_deref() == Some(host)
-    }
-
-    /// Whether the address may be called, as far as it shows; names are judged when they are resolved.
-    fn may_call(&self, url: &Url) -> bool {
-        let Some(host) = url.host_str() else { return false };
-        let scheme = url.scheme() == "https" || (url.scheme() == "http" && self.plain && self.is_at(host));
-        let address = match url.host() {
-            Some(Host::Ipv4(ip)) => is_public(ip.into()) || self.is_at(host),
-            Some(Host::Ipv6(ip)) => is_public(ip.into()) || self.is_at(host),
-            Some(Host::Domain(_)) => true,
-            None => false,
-        };
-        scheme && address && url.username().is_empty() && url.password().is_none()
-    }
+/// Whether the address may be called, as far as it shows; names are judged when they are resolved.
+fn may_call(trusted: &[Trusted], url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let configured = trusted.iter().filter(|one| one.host == host);
+    let is_trusted = configured.clone().count() > 0;
+    let scheme =
+        url.scheme() == "https" || (url.scheme() == "http" && configured.clone().any(|one| one.plain));
+    let address = match url.host() {
+        Some(Host::Ipv4(ip)) => is_public(ip.into()) || is_trusted,
+        Some(Host::Ipv6(ip)) => is_public(ip.into()) || is_trusted,
+        Some(Host::Domain(_)) => true,
+        None => false,
+    };
+    scheme && address && url.username().is_empty() && url.password().is_none()
 }
 
 /// Resolves names, and leaves out addresses that are not public unless the name is trusted.
-struct PublicOnly(Arc<Trusted>);
+struct PublicOnly(Arc<[Trusted]>);
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let trusted = self.0.is_at(name.as_str());
+        let trusted = self.0.iter().any(|one| one.host == name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found
@@ -231,13 +221,12 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn may_call(issuer: &str, url: &str) -> bool {
-        let issuer = Url::parse(issuer).expect("issuer");
-        let outbound = Outbound::new([&issuer]).expect("client");
-        outbound
-            .client(issuer.as_str())
-            .trusted
-            .may_call(&Url::parse(url).expect("url"))
+    fn may_call(configured: &[&str], url: &str) -> bool {
+        let configured: Vec<Url> = configured.iter().map(|one| one.parse().expect("url")).collect();
+        let client = Outbound::default()
+            .client(&configured.iter().collect::<Vec<_>>())
+            .expect("client");
+        super::may_call(&client.trusted, &Url::parse(url).expect("url"))
     }
 
     #[test]
@@ -281,8 +270,8 @@ mod tests {
 
     #[test]
     fn a_public_issuer_cannot_point_into_the_own_network() {
-        let issuer = "https://idp.example.com";
-        assert!(may_call(issuer, "https://keys.example.net/jwks"));
+        let issuer = ["https://idp.example.com"];
+        assert!(may_call(&issuer, "https://keys.example.net/jwks"));
         for url in [
             "http://idp.example.com/token",
             "http://169.254.169.254/latest/meta-data",
@@ -292,32 +281,31 @@ mod tests {
             "https://user:pass@idp.example.com/token",
             "file:///etc/passwd",
         ] {
-            assert!(!may_call(issuer, url), "{url}");
+            assert!(!may_call(&issuer, url), "{url}");
         }
     }
 
     #[test]
     fn one_provider_cannot_point_at_the_private_host_of_another() {
-        let urls =
-            ["https://idp.example.com", "http://10.0.0.5:8080"].map(|url| Url::parse(url).expect("url"));
-        let outbound = Outbound::new(&urls).expect("clients");
-        let [public, private] = &urls;
-        let keys = Url::parse("http://10.0.0.5:8080/jwks").expect("url");
-        assert!(outbound.client(private.as_str()).trusted.may_call(&keys));
-        assert!(!outbound.client(public.as_str()).trusted.may_call(&keys));
-        assert!(
-            !outbound
-                .client("https://elsewhere.example")
-                .trusted
-                .may_call(&keys)
-        );
+        let keys = "http://10.0.0.5:8080/jwks";
+        assert!(may_call(&["http://10.0.0.5:8080"], keys));
+        assert!(!may_call(&["https://idp.example.com"], keys));
+        assert!(!may_call(&[], keys));
     }
 
     #[test]
     fn an_issuer_on_this_machine_may_be_called_there() {
-        let issuer = "http://127.0.0.1:9010";
-        assert!(may_call(issuer, "http://127.0.0.1:9010/token"));
-        assert!(!may_call(issuer, "http://127.0.0.2:9010/token"));
-        assert!(!may_call(issuer, "http://localhost:9010/token"));
+        let issuer = ["http://127.0.0.1:9010"];
+        assert!(may_call(&issuer, "http://127.0.0.1:9010/token"));
+        assert!(!may_call(&issuer, "http://127.0.0.2:9010/token"));
+        assert!(!may_call(&issuer, "http://localhost:9010/token"));
+    }
+
+    #[test]
+    fn each_configured_address_has_its_own_scheme() {
+        let configured = ["https://10.0.0.5", "http://10.0.0.6"];
+        assert!(may_call(&configured, "https://10.0.0.5/login"));
+        assert!(!may_call(&configured, "http://10.0.0.5/login"));
+        assert!(may_call(&configured, "http://10.0.0.6/user"));
     }
 }

@@ -49,6 +49,10 @@ fn sources(store: &TestStore) -> (Arc<dyn Clock>, Arc<dyn Random>) {
 
 impl Services {
     pub(crate) async fn start(store: TestStore) -> Self {
+        Self::start_with(store, LIFETIMES).await
+    }
+
+    pub(crate) async fn start_with(store: TestStore, lifetimes: Lifetimes) -> Self {
         let (clock, random) = sources(&store);
         let access = Access::new(Arc::clone(&clock), Arc::clone(&random));
         let keys = keys(&store);
@@ -57,7 +61,7 @@ impl Services {
         let tokens = Tokens::new(
             keys.clone(),
             ISSUER,
-            LIFETIMES,
+            lifetimes,
             Arc::clone(&clock),
             Arc::clone(&random),
         );
@@ -66,7 +70,7 @@ impl Services {
             access.clone(),
             keys.clone(),
             tokens,
-            LIFETIMES,
+            lifetimes,
             clock,
             random,
         );

@@ -26,6 +26,9 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
+    /// Every kind there is.
+    pub const ALL: &'static [Self] = &[Self::Access, Self::Refresh, Self::Admin, Self::Authz];
+
     /// The claim `type` of this kind.
     pub const fn claim(self) -> &'static str {
         match self {

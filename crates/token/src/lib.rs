@@ -1,9 +1,10 @@
 //! Verifying what callers show: access, refresh and admin tokens (JWT, RFC 7519), service keys and edge keys, and the
 //! signatures on what the control plane feeds to edges.
 //!
-//! This crate cannot sign a token. It reads no clock, holds no state and opens no socket; revocation is looked up by
-//! whoever calls it.
+//! This crate cannot sign a token. It reads no clock, holds no state but the tokens that were verified already, and opens
+//! no socket; revocation is looked up by whoever calls it.
 
+mod claimed;
 pub mod claims;
 mod compact;
 pub mod edge_key;
@@ -13,12 +14,14 @@ pub mod hash;
 mod json;
 pub mod jwk;
 pub mod key_set;
+pub mod remembered;
 mod roca;
 pub mod service_key;
 #[cfg(test)]
 mod testing;
 pub mod verify;
 
+pub use claimed::claimed_kind;
 pub use claims::{AccessClaims, AdminClaims, Audience, AuthzClaims, RefreshClaims, TokenKind};
 pub use edge_key::{EdgeSecret, HashedEdgeKey, InvalidEdgeKey, PlainEdgeKey};
 pub use error::TokenError;
@@ -26,5 +29,6 @@ pub use feed_key::{BadSignature, FeedVerifyKey};
 pub use hash::sha256;
 pub use jwk::{InvalidJwk, PublicJwk};
 pub use key_set::{InvalidKeySet, KeySet};
+pub use remembered::Remembered;
 pub use service_key::{HashedServiceKey, InvalidServiceKey, PlainServiceKey};
 pub use verify::{Verified, VerifiedAccess, VerifiedAdmin, VerifiedAuthz, VerifiedRefresh, Verifier};

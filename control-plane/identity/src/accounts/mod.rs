@@ -5,18 +5,22 @@
 //! made. What a provider says about the address later decides nothing: a provider can say what it likes about people who
 //! have an account already. And what an administrator has decided is not undone by a sign-in.
 
+mod known;
+mod linked;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use sentinel_access::Access;
 use sentinel_access::text::{Email, Name, avatar_url};
 use sentinel_access::users::{NewUser, User};
-use sentinel_core::id::SocialAccountId;
+use sentinel_access::{Access, AccessError};
+use sentinel_core::id::{SocialAccountId, UserId};
 use sentinel_core::{Clock, EmailKey, Random};
-use sentinel_store::{StoreError, Tx};
+use sentinel_store::{StoreError, Tx, WriteTx};
+
+pub use linked::{SocialAccount, social_accounts};
 
 use crate::error::IdentityError;
 
@@ -66,6 +70,46 @@ pub(crate) enum AccountRefusal {
     Failed(#[from] IdentityError),
 }
 
+impl From<AccessError> for AccountRefusal {
+    fn from(error: AccessError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for AccountRefusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// What a provider says about somebody, as far as it can be taken.
+struct Said {
+    email: Email,
+    is_verified: bool,
+    name: Option<Name>,
+    picture: Option<String>,
+}
+
+impl Said {
+    fn by(identity: &Identity) -> Result<Self, AccountRefusal> {
+        if !is_subject(&identity.subject) {
+            return Err(AccountRefusal::Subject);
+        }
+        let address = identity.email.as_deref().ok_or(AccountRefusal::NoEmail)?;
+        let is_verified = match identity.email_trust {
+            EmailTrust::Verified => true,
+            EmailTrust::Claimed => false,
+            EmailTrust::Unverified => return Err(AccountRefusal::EmailNotVerified),
+        };
+        Ok(Self {
+            email: address.parse().map_err(|_| AccountRefusal::NoEmail)?,
+            is_verified,
+            name: identity.name.as_deref().and_then(Name::lenient),
+            picture: identity.picture.as_deref().and_then(avatar_url),
+        })
+    }
+}
+
 /// Finds and makes accounts.
 #[derive(Clone)]
 pub(crate) struct Accounts {
@@ -94,104 +138,101 @@ impl Accounts {
         }
     }
 
-    /// The user that signed in; made at his first sign-in. The transaction is a `WriteTx`'s, so that of two first
-    /// sign-ins at once one makes the account and the other finds it.
+    /// The user that signed in; made at his first sign-in. The transaction is a [`WriteTx`], so that of two first
+    /// sign-ins at once one makes the account and the other finds it. Invitations of his address are accepted in it.
     ///
     /// With `admins_only` nobody is made who is no administrator.
     pub(crate) async fn resolve(
         &self,
-        tx: &mut Tx,
+        tx: &mut WriteTx,
         provider: &str,
         link_by_verified_email: bool,
         identity: &Identity,
         admins_only: bool,
     ) -> Result<User, AccountRefusal> {
-        if !is_subject(&identity.subject) {
-            return Err(AccountRefusal::Subject);
-        }
-        let address = identity.email.as_deref().ok_or(AccountRefusal::NoEmail)?;
-        let is_verified = identity.email_trust == EmailTrust::Verified;
-        if identity.email_trust == EmailTrust::Unverified {
-            return Err(AccountRefusal::EmailNotVerified);
-        }
-        let email: Email = address.parse().map_err(|_| AccountRefusal::NoEmail)?;
-        let given: Option<Name> = identity.name.as_deref().and_then(Name::lenient);
-        let picture = identity.picture.as_deref().and_then(avatar_url);
-
-        let known = rows::user_of(tx, provider, &identity.subject)
-            .await
-            .map_err(IdentityError::from)?;
-        let (user, is_new_account) = match known {
-            Some(id) => (
-                self.access.users.get(tx, id).await.map_err(IdentityError::from)?,
-                false,
-            ),
-            None => match self
-                .access
-                .users
-                .find_by_email(tx, email.as_str())
-                .await
-                .map_err(IdentityError::from)?
-            {
-                // An account whose address nobody vouched for may have been made by anybody, to be found by the one
-                // whose address it is.
-                Some(user) if link_by_verified_email && is_verified && user.email_verified_at.is_some() => {
-                    (user, true)
-                }
-                Some(_) => return Err(AccountRefusal::EmailUsed),
-                None => {
-                    let is_admin = is_verified && self.admin_emails.contains(email.key());
-                    if admins_only && !is_admin {
-                        return Err(AccountRefusal::NotAdmin);
-                    }
-
-                    let local = email
-                        .as_str()
-                        .split('@')
-                        .next()
-                        .and_then(|local| local.parse().ok());
-                    let new = NewUser {
-                        email,
-                        email_verified: is_verified,
-                        name: given.clone().or(local).ok_or(AccountRefusal::NoEmail)?,
-                        avatar_url: picture.clone(),
-                        is_admin,
-                    };
-                    (
-                        self.access
-                            .users
-                            .create(tx, new)
-                            .await
-                            .map_err(IdentityError::from)?,
-                        true,
-                    )
-                }
-            },
+        let said = Said::by(identity)?;
+        let known = rows::user_of(tx, provider, &identity.subject).await?;
+        let user = match known {
+            Some(id) => self.known(tx, id, &said).await?,
+            None => {
+                self.stranger(tx, &said, link_by_verified_email, admins_only)
+                    .await?
+            }
         };
         if !user.is_active {
             return Err(AccountRefusal::Deactivated);
         }
-        let mut user = user;
-        if self.is_listed(&user) {
-            user = self
-                .access
-                .users
-                .promote_listed(tx, user)
-                .await
-                .map_err(IdentityError::from)?;
-        }
+        let user = self.promoted(tx, user).await?;
         if admins_only && !user.is_admin {
             return Err(AccountRefusal::NotAdmin);
         }
-        if is_new_account {
-            self.link(tx, &user, provider, identity, given.as_ref()).await?;
+        if known.is_none() {
+            self.link(tx, &user, provider, identity, said.name.as_ref())
+                .await?;
         }
+        self.access.invitations.accept_all(tx, &user).await?;
         Ok(self
             .access
             .users
-            .update_profile(tx, user.id, given, picture)
-            .await
-            .map_err(IdentityError::from)?)
+            .update_profile(tx, user.id, said.name, said.picture)
+            .await?)
+    }
+
+    /// The user of an account at the provider that signed in before. That a provider now vouches for the address of the
+    /// account is kept; what it says about any other address is not.
+    async fn known(&self, tx: &mut Tx, id: UserId, said: &Said) -> Result<User, AccountRefusal> {
+        let user = self.access.users.get(tx, id).await?;
+        let is_own = EmailKey::of(&user.email).is_ok_and(|key| key == *said.email.key());
+        if said.is_verified && is_own {
+            return Ok(self.access.users.confirm_email(tx, user).await?);
+        }
+        Ok(user)
+    }
+
+    /// The user of an account at the provider that nobody has signed in with: whoever has its address, if that may
+    /// decide, or else somebody new.
+    async fn stranger(
+        &self,
+        tx: &mut Tx,
+        said: &Said,
+        link_by_verified_email: bool,
+        admins_only: bool,
+    ) -> Result<User, AccountRefusal> {
+        let users = &self.access.users;
+        let Some(user) = users.find_by_email(tx, said.email.as_str()).await? else {
+            return self.made(tx, said, admins_only).await;
+        };
+        // An account whose address nobody vouched for may have been made by anybody, to be found by the one whose
+        // address it is.
+        if link_by_verified_email && said.is_verified && user.email_verified_at.is_some() {
+            Ok(user)
+        } else {
+            Err(AccountRefusal::EmailUsed)
+        }
+    }
+
+    async fn made(&self, tx: &mut Tx, said: &Said, admins_only: bool) -> Result<User, AccountRefusal> {
+        let is_admin = said.is_verified && self.admin_emails.contains(said.email.key());
+        if admins_only && !is_admin {
+            return Err(AccountRefusal::NotAdmin);
+        }
+        let local = || said.email.as_str().split('@').next()?.parse().ok();
+        let new = NewUser {
+            email: said.email.clone(),
+            email_verified: said.is_verified,
+            name: said.name.clone().or_else(local).ok_or(AccountRefusal::NoEmail)?,
+            avatar_url: said.picture.clone(),
+            is_admin,
+        };
+        Ok(self.access.users.create(tx, new).await?)
+    }
+
+    /// The user, as an administrator if the address of his account is listed as one's.
+    async fn promoted(&self, tx: &mut Tx, user: User) -> Result<User, AccountRefusal> {
+        if self.is_listed(&user) {
+            return Ok(self.access.users.promote_listed(tx, user).await?);
+        }
+        Ok(user)
     }
 
     /// Whether the address of the account, which was vouched for, is an administrator's.
@@ -214,7 +255,7 @@ impl Accounts {
             Ok(()) => Ok(()),
             // The user has another account at this very provider: two people share an address there.
             Err(StoreError::Conflict { .. }) => Err(AccountRefusal::EmailUsed),
-            Err(error) => Err(IdentityError::from(error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 }

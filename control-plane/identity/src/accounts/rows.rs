@@ -3,9 +3,11 @@
 use sentinel_access::text::Name;
 use sentinel_core::Timestamp;
 use sentinel_core::id::{SocialAccountId, UserId};
-use sentinel_store::{StoreError, Tx, execute, fetch_scalar_optional};
+use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_scalar_optional};
 use sqlx::types::Json;
 use uuid::Uuid;
+
+use super::SocialAccount;
 
 pub(super) async fn user_of(
     tx: &mut Tx,
@@ -21,6 +23,31 @@ pub(super) async fn user_of(
     )
     .await?;
     Ok(user.map(UserId::from))
+}
+
+#[derive(sqlx::FromRow)]
+struct LinkedRow {
+    id: Uuid,
+    provider: String,
+    provider_user_id: String,
+}
+
+pub(super) async fn of_user(tx: &mut Tx, user: UserId) -> Result<Vec<SocialAccount>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        LinkedRow,
+        "SELECT id, provider, provider_user_id FROM social_accounts WHERE user_id = $1 ORDER BY created_at, id",
+        user.as_uuid(),
+    )
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| SocialAccount {
+            id: row.id.into(),
+            provider: row.provider,
+            subject: row.provider_user_id,
+        })
+        .collect())
 }
 
 pub(super) async fn insert(

@@ -2,13 +2,13 @@
 
 use sentinel_access::activity::{Action, Entry, Target, TargetKind};
 use sentinel_core::id::UserId;
-use sentinel_store::Tx;
+use sentinel_store::WriteTx;
 use sentinel_token::hash::constant_time_eq;
 
-use super::provider::{Arrival, Provider};
 use super::state::{self, CodeGrant, LoginState, Purpose, digest, fresh_secret};
 use super::{CallbackQuery, CallbackRefusal, Finished, Login};
 use crate::error::IdentityError;
+use crate::providers::{Arrival, Provider};
 use crate::sessions::{Context, Grant};
 use crate::tokens::plain_methods;
 
@@ -32,8 +32,7 @@ impl Login {
             .ok_or(CallbackRefusal::SessionExpired)?;
         let same_browser =
             bound.is_some_and(|bound| constant_time_eq(bound.as_bytes(), kept.binding.as_bytes()));
-        let same_flow =
-            kept.provider == provider.settings.name && matches!(kept.purpose, Purpose::Admin) == admin;
+        let same_flow = kept.provider == provider.name() && matches!(kept.purpose, Purpose::Admin) == admin;
         if !same_browser || !same_flow {
             return Err(CallbackRefusal::InvalidSession);
         }
@@ -76,7 +75,7 @@ impl Login {
                 let code = fresh_secret(&*self.0.random);
                 let grant = CodeGrant {
                     user,
-                    provider: provider.settings.name.clone(),
+                    provider: provider.name().to_owned(),
                     client_app,
                     code_challenge,
                     auth_time: arrival.auth_time,
@@ -97,7 +96,7 @@ impl Login {
                     workspace: None,
                     client_app: None,
                     service_app: None,
-                    provider: provider.settings.name.clone(),
+                    provider: provider.name().to_owned(),
                     auth_time: arrival.auth_time,
                     amr: arrival.amr,
                     context: context.clone(),
@@ -112,21 +111,20 @@ impl Login {
     /// The user of an arrival, with the activity row of his login.
     async fn user(
         &self,
-        tx: &mut Tx,
+        tx: &mut WriteTx,
         provider: &Provider,
         arrival: &Arrival,
         admins_only: bool,
         action: Action,
         context: &Context,
     ) -> Result<UserId, CallbackRefusal> {
-        let settings = &provider.settings;
         let user = self
             .0
             .accounts
             .resolve(
                 tx,
-                &settings.name,
-                settings.link_by_verified_email,
+                provider.name(),
+                provider.links_by_verified_email(),
                 &arrival.identity,
                 admins_only,
             )
@@ -140,7 +138,7 @@ impl Login {
             },
             workspace: None,
             detail: Some(serde_json::json!({
-                "provider": settings.name, "ip": context.ip, "user_agent": context.user_agent,
+                "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,
             })),
         };
         self.0

@@ -2,10 +2,10 @@
 
 use url::Url;
 
-use super::provider::Provider;
 use super::state::{self, LoginState, Purpose, digest, fresh_secret};
 use super::{AppLogin, Login, LoginError, Started};
 use crate::error::IdentityError;
+use crate::providers::Provider;
 
 /// The longest `state` that an application may have echoed, in characters.
 const MAX_STATE: usize = 512;
@@ -57,7 +57,7 @@ impl Login {
         let (login, cookie_value) = (secret(), secret());
         let departure = provider.depart(callback, &login, secret(), secret()).await?;
         let kept = LoginState {
-            provider: provider.settings.name.clone(),
+            provider: provider.name().to_owned(),
             nonce: departure.nonce,
             pkce_verifier: departure.pkce_verifier,
             binding: digest(&cookie_value),

@@ -40,15 +40,7 @@ impl Login {
             .workspaces_of(&mut tx, grant.user)
             .await
             .map_err(IdentityError::from)?;
-        Ok(workspaces
-            .into_iter()
-            .map(|(workspace, role)| WorkspaceChoice {
-                id: workspace.id,
-                name: workspace.name,
-                slug: workspace.slug,
-                role,
-            })
-            .collect())
+        Ok(workspaces.into_iter().map(WorkspaceChoice::from).collect())
     }
 
     /// Exchanges a code for tokens. The code is gone whatever comes of it: also a wrong verifier burns it.
@@ -65,12 +57,7 @@ impl Login {
         if !grant.is_proved_by(verifier) {
             return Err(ExchangeError::Pkce);
         }
-        let known = self
-            .0
-            .providers
-            .iter()
-            .any(|provider| provider.settings.name == grant.provider);
-        if !known {
+        if self.0.providers.find(&grant.provider).is_none() {
             return Err(ExchangeError::WithdrawnCode);
         }
         let grant = Grant {

@@ -7,17 +7,16 @@
 
 mod arrive;
 mod depart;
-mod discovery;
 mod exchange;
-mod provider;
 mod refusal;
-mod state;
+pub(crate) mod state;
 
 use std::sync::Arc;
 
 use sentinel_access::Access;
 use sentinel_access::activity::{Action, Entry, Target, TargetKind};
 use sentinel_access::client_apps::ClientApp;
+use sentinel_access::workspaces::Workspace;
 use sentinel_core::id::{ClientAppId, WorkspaceId};
 use sentinel_core::name::Slug;
 use sentinel_core::{Clock, Random, WorkspaceRole};
@@ -25,15 +24,13 @@ use sentinel_store::{Database, ShortLived, Tx};
 use url::Url;
 use uuid::Uuid;
 
-pub use provider::{ProviderError, ProviderSettings};
 pub use refusal::{CallbackRefusal, ExchangeError, LoginError};
 
 use crate::accounts::Accounts;
 use crate::error::IdentityError;
-use crate::outbound::Outbound;
+use crate::providers::{Provider, ProviderError, Providers};
 use crate::sessions::{Context, Sessions};
 use crate::tokens::AdminToken;
-use provider::Provider;
 use state::{Purpose, digest};
 
 /// What is configured about logins.
@@ -41,8 +38,6 @@ use state::{Purpose, digest};
 pub struct LoginSettings {
     /// The control plane's public URL, under which callbacks are.
     pub public_url: Url,
-    /// The providers, in the order in which they are listed.
-    pub providers: Vec<ProviderSettings>,
     /// Who becomes an administrator by signing in.
     pub admin_emails: Vec<String>,
 }
@@ -110,13 +105,24 @@ pub struct WorkspaceChoice {
     pub role: WorkspaceRole,
 }
 
+impl From<(Workspace, WorkspaceRole)> for WorkspaceChoice {
+    fn from((workspace, role): (Workspace, WorkspaceRole)) -> Self {
+        Self {
+            id: workspace.id,
+            name: workspace.name,
+            slug: workspace.slug,
+            role,
+        }
+    }
+}
+
 /// The service of logins. Cheap to clone.
 #[derive(Clone)]
 pub struct Login(Arc<Inner>);
 
 struct Inner {
     public_url: Url,
-    providers: Vec<Provider>,
+    providers: Providers,
     database: Database,
     short_lived: Arc<dyn ShortLived>,
     access: Access,
@@ -131,19 +137,14 @@ impl Login {
     #[expect(clippy::too_many_arguments, reason = "called once, by the composition root")]
     pub fn new(
         settings: LoginSettings,
+        providers: Providers,
         database: Database,
         short_lived: Arc<dyn ShortLived>,
         access: Access,
         sessions: Sessions,
-        outbound: &Outbound,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let providers = settings
-            .providers
-            .into_iter()
-            .map(|provider| Provider::new(provider, outbound, Arc::clone(&clock)))
-            .collect();
         let accounts = Accounts::new(
             access.clone(),
             settings.admin_emails,
@@ -165,10 +166,7 @@ impl Login {
 
     /// The names of the providers.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .providers
-            .iter()
-            .map(|provider| provider.settings.name.as_str())
+        self.0.providers.names()
     }
 
     /// Begins a login to an application.
@@ -237,18 +235,14 @@ impl Login {
     }
 
     fn provider(&self, name: &str) -> Result<&Provider, LoginError> {
-        self.0
-            .providers
-            .iter()
-            .find(|provider| provider.settings.name == name)
-            .ok_or(LoginError::UnknownProvider)
+        self.0.providers.find(name).ok_or(LoginError::UnknownProvider)
     }
 
     fn callback_url(&self, path: &str, provider: &Provider) -> Result<Url, LoginError> {
         let base = self.0.public_url.as_str().trim_end_matches('/');
-        format!("{base}/{path}/{}", provider.settings.name)
+        format!("{base}/{path}/{}", provider.name())
             .parse()
-            .map_err(|_| LoginError::Provider(ProviderError::Address(provider.settings.name.clone())))
+            .map_err(|_| LoginError::Provider(ProviderError::Address(provider.name().to_owned())))
     }
 
     /// The active client app that may be sent a code to exactly this address.

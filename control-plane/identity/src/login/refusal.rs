@@ -3,7 +3,7 @@
 
 use crate::accounts::AccountRefusal;
 use crate::error::IdentityError;
-use crate::login::provider::ProviderError;
+use crate::providers::ProviderError;
 use crate::sessions::StartError;
 
 /// Why a login does not begin.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::IdentityError;
 
 /// How long a login may stay at the provider.
-pub(super) const LOGIN: Duration = Duration::from_mins(10);
+pub(crate) const LOGIN: Duration = Duration::from_mins(10);
 /// How long an authorization code is good.
 pub(super) const CODE: Duration = Duration::from_mins(5);
 
@@ -71,7 +71,7 @@ impl CodeGrant {
 }
 
 /// A value that is good until a moment.
-pub(super) trait Expires {
+pub(crate) trait Expires {
     const PREFIX: &'static str;
     fn expires_at(&self) -> Timestamp;
 }
@@ -91,7 +91,7 @@ impl Expires for CodeGrant {
 }
 
 /// Keeps a value under a secret.
-pub(super) async fn put<T: Serialize + Expires>(
+pub(crate) async fn put<T: Serialize + Expires>(
     store: &dyn ShortLived,
     secret: &str,
     value: &T,
@@ -102,7 +102,7 @@ pub(super) async fn put<T: Serialize + Expires>(
 }
 
 /// The value under a secret, which is gone then: of many callers one gets it.
-pub(super) async fn take<T: DeserializeOwned + Expires>(
+pub(crate) async fn take<T: DeserializeOwned + Expires>(
     store: &dyn ShortLived,
     secret: &str,
     now: Timestamp,
@@ -133,12 +133,12 @@ fn key<T: Expires>(secret: &str) -> String {
 }
 
 /// A fresh secret of 256 bits as 43 characters.
-pub(super) fn fresh_secret(random: &dyn Random) -> String {
+pub(crate) fn fresh_secret(random: &dyn Random) -> String {
     URL_SAFE_NO_PAD.encode(secret_bytes(random))
 }
 
 /// The digest under which a secret is known here.
-pub(super) fn digest(secret: &str) -> String {
+pub(crate) fn digest(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(sha256(secret.as_bytes()))
 }
 

@@ -1,10 +1,12 @@
+mod authz;
+mod refresh;
+
 use std::collections::BTreeSet;
 
 use secrecy::ExposeSecret;
 use sentinel_access::members::Authority;
-use sentinel_core::Fact;
-use sentinel_core::WorkspaceRole;
-use sentinel_store::{ChangesAfter, on_both_backends};
+use sentinel_core::{Change, Fact, Revision, WorkspaceRole};
+use sentinel_store::{ChangesAfter, WriteTx, on_both_backends};
 
 use super::*;
 use crate::testing::{LIFETIMES, Services};
@@ -82,47 +84,6 @@ async fn start_meanwhile(services: &Services, tx: WriteTx, grant: Grant) -> Resu
 }
 
 on_both_backends! {
-    async fn of_fifty_who_refresh_at_once_one_wins_and_the_session_ends(store: TestStore) {
-        let services = Services::start(store).await;
-        let (user, workspace) = services.owner("ann").await;
-        let pair = services.sessions.start(&services.grant(user, Some(workspace))).await.expect("session");
-        let token = refresh_of(&pair);
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..50 {
-            let (sessions, token) = (services.sessions.clone(), token.clone());
-            tasks.spawn(async move { sessions.refresh(&token, &Context::default()).await });
-        }
-        let mut won = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            match result.expect("no panic") {
-                Ok(pair) => won.push(pair),
-                Err(RefreshError::Reused) => {}
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-        let [winner] = won.as_slice() else { panic!("{} won", won.len()) };
-        assert!(matches!(refresh(&services, &refresh_of(winner)).await, Err(RefreshError::Over)));
-        assert_eq!(revoked(&services).await, BTreeSet::from([session_of(&pair)]));
-        assert_eq!(revoked_in_tables(&services).await, revoked(&services).await);
-    }
-
-    async fn a_chain_of_refreshes_goes_on_and_any_spent_link_ends_it(store: TestStore) {
-        let services = Services::start(store).await;
-        let (user, workspace) = services.owner("ann").await;
-        let mut pairs = vec![services.sessions.start(&services.grant(user, Some(workspace))).await.expect("session")];
-        for _ in 0..4 {
-            let token = refresh_of(pairs.last().expect("pair"));
-            pairs.push(refresh(&services, &token).await.expect("refreshed"));
-        }
-        let other = services.sessions.start(&services.grant(user, Some(workspace))).await.expect("session");
-        assert!(matches!(refresh(&services, &refresh_of(&pairs[1])).await, Err(RefreshError::Reused)));
-        assert!(matches!(refresh(&services, &refresh_of(&pairs[4])).await, Err(RefreshError::Over)));
-        // Said again it is the same, and other sessions go on.
-        assert!(matches!(refresh(&services, &refresh_of(&pairs[1])).await, Err(RefreshError::Reused)));
-        refresh(&services, &refresh_of(&other)).await.expect("another session");
-        assert_eq!(revoked(&services).await.len(), 1);
-    }
-
     async fn refresh_tokens_end_at_their_second_and_never_after_the_session(store: TestStore) {
         let services = Services::start(store).await;
         let (user, workspace) = services.owner("ann").await;
@@ -171,7 +132,7 @@ on_both_backends! {
         let by = Authority::of_administrator(acme, Some(ann));
         let mut tx = services.store.db.write().await.expect("tx");
         let email = "bob@example.com".parse().expect("email");
-        services.access.members.invite(&mut tx, &by, &email, sentinel_core::WorkspaceRole::Editor).await.expect("member");
+        services.access.invitations.invite(&mut tx, &by, &email, WorkspaceRole::Editor).await.expect("member");
         tx.commit().await.expect("commit");
         let pair = services.sessions.start(&services.grant(bob, Some(acme))).await.expect("session");
         let mut tx = services.store.db.write().await.expect("tx");
@@ -230,7 +191,7 @@ on_both_backends! {
         let by = Authority::of_administrator(acme, Some(ann));
         let email = "bob@example.com".parse().expect("email");
         let mut tx = services.store.db.write().await.expect("tx");
-        services.access.members.invite(&mut tx, &by, &email, WorkspaceRole::Editor).await.expect("member");
+        services.access.invitations.invite(&mut tx, &by, &email, WorkspaceRole::Editor).await.expect("member");
         tx.commit().await.expect("commit");
         let mut tx = services.store.db.write().await.expect("tx");
         services.access.members.remove(&mut tx, &by, bob).await.expect("removed");
@@ -250,7 +211,6 @@ on_both_backends! {
         assert!(services.access.workspaces.delete(&mut tx, &by).await.is_err(), "not with a session in it");
         drop(tx);
         let mut tx = services.store.db.write().await.expect("tx");
-        services.access.workspaces.lock(&mut tx, acme).await.expect("locked");
         assert_eq!(services.sessions.end_of_workspace(&mut tx, acme).await.expect("ended"), 1);
         services.access.workspaces.delete(&mut tx, &by).await.expect("deleted");
         let begun = start_meanwhile(&services, tx, services.grant(ann, Some(acme))).await;
@@ -329,7 +289,6 @@ on_both_backends! {
         let grant = || Grant { client_app: Some(app), ..services.grant(ann, Some(acme)) };
         services.sessions.start(&grant()).await.expect("session");
         let mut tx = services.store.db.write().await.expect("tx");
-        apps.lock(&mut tx, app).await.expect("locked");
         assert_eq!(services.sessions.end_of_client_app(&mut tx, app).await.expect("ended"), 1);
         let off = sentinel_access::client_apps::ClientAppChange { name: None, redirect_uris: None, is_active: Some(false) };
         apps.update(&mut tx, None, app, off, 1).await.expect("withdrawn");

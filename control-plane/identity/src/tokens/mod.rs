@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sentinel_core::id::{GroupId, SessionId, TokenId, UserId, WorkspaceId};
-use sentinel_core::name::Slug;
+use sentinel_core::name::{ServiceName, Slug};
 use sentinel_core::principal::User;
 use sentinel_core::{Clock, Random, Revision, Timestamp, WorkspaceRole};
 use sentinel_store::{StoreError, Tx};
 use sentinel_token::verify::{DEFAULT_BRAND, MAX_TOKEN_BYTES};
 use sentinel_token::{
-    AccessClaims, AdminClaims, Audience, KeySet, RefreshClaims, TokenError, TokenKind, VerifiedAdmin,
-    VerifiedRefresh, Verifier,
+    AccessClaims, AdminClaims, Audience, AuthzClaims, KeySet, RefreshClaims, Remembered, TokenError,
+    TokenKind, VerifiedAdmin, VerifiedRefresh, Verifier, claimed_kind, sha256,
 };
 use serde::Serialize;
 
@@ -23,9 +23,16 @@ use crate::{Lifetimes, keys::KeysError};
 /// long for a header: with more groups than these it names none.
 const MAX_GROUPS: usize = 50;
 
+/// The most bytes that the names of the actions in a token of AuthZ mode may take together. With more it names none: it
+/// would be longer than verifiers take, and one that names some of them would be a riddle.
+const MAX_ACTIONS: usize = 4096;
+
 /// The most methods of signing in that a token names, and the longest of them (RFC 8176 has none longer than eight).
 const MAX_METHODS: usize = 10;
 const MAX_METHOD: usize = 32;
+
+/// How many verified access tokens are remembered.
+const ROOM: usize = 65_536;
 
 /// What a successful login or refresh hands out.
 #[derive(Debug)]
@@ -45,6 +52,21 @@ pub struct AdminToken {
     pub token: SecretString,
     /// How long it lasts, in seconds.
     pub expires_in: u64,
+}
+
+/// The refresh token of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Successor {
+    pub(crate) id: TokenId,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What a token of AuthZ mode says besides who its user is.
+pub(crate) struct Scope<'a> {
+    pub(crate) service: &'a ServiceName,
+    pub(crate) idp_subject: &'a str,
+    pub(crate) actions: Vec<String>,
 }
 
 /// Everything that an access token says about its user.
@@ -68,6 +90,8 @@ pub struct Tokens {
     keys: Keys,
     issuer: Arc<str>,
     verifier: Verifier,
+    /// Access tokens only: whoever shows a token of another kind as one is refused by the verifier.
+    remembered: Arc<Remembered>,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -86,6 +110,7 @@ impl Tokens {
             keys,
             issuer: issuer.into(),
             verifier: Verifier::new(issuer),
+            remembered: Arc::new(Remembered::with_room_for(ROOM)),
             lifetimes,
             clock,
             random,
@@ -94,7 +119,46 @@ impl Tokens {
 
     /// Verifies an access token by the keys of a replica. Revocation is for the caller to look up in the same replica.
     pub fn verify_access(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<User, TokenError> {
-        self.verifier.verify_access(token, keys, now).map(User::from)
+        let digest = sha256(token.as_bytes());
+        match self.remembered.find(&digest, keys, now) {
+            Some(user) => Ok(User::clone(&user)),
+            None => self.verify_unknown(token, digest, keys, now),
+        }
+    }
+
+    /// Verifies a token as a token of AuthZ mode if it says that it is one, and as an access token if not. Otherwise as
+    /// [`Tokens::verify_access`] and [`Tokens::verify_authz`].
+    pub fn verify_access_or_authz(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<User, TokenError> {
+        let digest = sha256(token.as_bytes());
+        match self.remembered.find(&digest, keys, now) {
+            Some(user) => Ok(User::clone(&user)),
+            None if claimed_kind(token) == Some(TokenKind::Authz) => self.verify_authz(token, keys, now),
+            None => self.verify_unknown(token, digest, keys, now),
+        }
+    }
+
+    /// Verifies an access token that is not remembered, and remembers it.
+    fn verify_unknown(
+        &self,
+        token: &str,
+        digest: [u8; 32],
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<User, TokenError> {
+        let user = Arc::new(User::from(self.verifier.verify_access(token, keys, now)?));
+        self.remembered.remember(digest, keys, &user, now);
+        Ok(User::clone(&user))
+    }
+
+    /// Verifies a token of AuthZ mode by the keys of a replica. Revocation is for the caller to look up in the same
+    /// replica, and for which service it was made is for the caller to compare.
+    pub fn verify_authz(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<User, TokenError> {
+        self.verifier.verify_authz(token, keys, now).map(User::from)
     }
 
     pub(crate) fn verify_refresh(
@@ -120,13 +184,13 @@ impl Tokens {
         TokenId::generate(self.clock.now(), &*self.random)
     }
 
-    /// An access token and the refresh token `refresh`, which ends at `refresh_until`.
+    /// An access token of this moment, and the refresh token `refresh`: as long as the signing key is the same, its text
+    /// is the same however often it is written.
     pub(crate) async fn pair(
         &self,
         tx: &mut Tx,
         subject: Subject<'_>,
-        refresh: TokenId,
-        refresh_until: Timestamp,
+        refresh: Successor,
     ) -> Result<TokenPair, IdentityError> {
         let key = self.keys.current(tx).await?;
         let now = self.clock.now();
@@ -161,9 +225,9 @@ impl Tokens {
             iss: self.issuer.to_string(),
             aud: audience(TokenKind::Refresh),
             sub: subject.user,
-            jti: refresh,
-            iat: now.timestamp(),
-            exp: refresh_until.timestamp(),
+            jti: refresh.id,
+            iat: refresh.issued_at.timestamp(),
+            exp: refresh.expires_at.timestamp(),
             nbf: None,
             r#type: TokenKind::Refresh.claim().to_owned(),
             fid: subject.session,
@@ -173,6 +237,48 @@ impl Tokens {
             refresh_token: sign(&key, &refresh)?,
             expires_in: self.lifetimes.access.as_secs(),
         })
+    }
+
+    /// A token of AuthZ mode. It says neither address nor name, and no groups: who it is for goes by the ID token.
+    pub(crate) async fn authz(
+        &self,
+        tx: &mut Tx,
+        subject: Subject<'_>,
+        scope: Scope<'_>,
+    ) -> Result<SecretString, IdentityError> {
+        let key = self.keys.current(tx).await?;
+        let now = self.clock.now();
+        let mut actions = scope.actions;
+        // With the quotes and the comma of each.
+        if actions.iter().map(|action| action.len() + 3).sum::<usize>() > MAX_ACTIONS {
+            tracing::warn!(
+                user.id = %subject.user, workspace.id = %subject.workspace, service.name = %scope.service,
+                "the user may do more than fits into a token, which names no action therefore",
+            );
+            actions.clear();
+        }
+        let claims = AuthzClaims {
+            iss: self.issuer.to_string(),
+            aud: audience(TokenKind::Authz),
+            sub: subject.user,
+            jti: self.fresh_id(),
+            iat: now.timestamp(),
+            exp: (now + self.lifetimes.authz).timestamp(),
+            nbf: None,
+            r#type: TokenKind::Authz.claim().to_owned(),
+            idp_sub: scope.idp_subject.to_owned(),
+            svc: scope.service.clone(),
+            wid: subject.workspace,
+            wslug: subject.slug.clone(),
+            wrole: subject.role,
+            actions,
+            oid: None,
+            oslug: None,
+            opub: false,
+            sid: subject.session,
+            rev: Some(subject.revision),
+        };
+        sign(&key, &claims)
     }
 
     /// The token of an administrator's session.
@@ -238,7 +344,48 @@ fn sign(key: &TokenKey, claims: &impl Serialize) -> Result<SecretString, Identit
 
 #[cfg(test)]
 mod tests {
+    use sentinel_core::Credential;
+    use sentinel_store::on_both_backends;
+
     use super::*;
+    use crate::testing::{ISSUER, LIFETIMES, Services, token_key};
+
+    /// A token of that kind for ten minutes from `now`.
+    fn token(kind: TokenKind, now: Timestamp) -> String {
+        let id = |number: u32| format!("018f4e7a-0000-7000-8000-{number:012}");
+        let claims = serde_json::json!({
+            "iss": ISSUER, "aud": audience(kind), "type": kind.claim(), "sub": id(1), "jti": id(2), "sid": id(3),
+            "iat": now.timestamp(), "exp": now.timestamp() + 600, "email": "ann@example.com", "name": "Ann",
+            "wid": id(4), "wslug": "acme", "wrole": "viewer", "svc": "docs", "idp_sub": "subject-1", "actions": [],
+        });
+        let token = sign(&token_key(), &claims).expect("signed");
+        token.expose_secret().to_owned()
+    }
+
+    on_both_backends! {
+        async fn a_token_that_was_seen_before_is_still_of_its_kind_time_and_key(store: TestStore) {
+            let services = Services::start(store).await;
+            let clock: Arc<dyn Clock> = Arc::clone(&services.store.clock) as _;
+            let now = clock.now();
+            let tokens = Tokens::new(services.keys.clone(), ISSUER, LIFETIMES, clock, Arc::new(sentinel_core::SystemRandom));
+            let keys = services.keys.published(&mut services.store.db.read().await.expect("tx")).await.expect("keys");
+            let (access, authz) = (token(TokenKind::Access, now), token(TokenKind::Authz, now));
+            let is_access = |user: &User| matches!(user.credential, Credential::AccessToken { .. });
+            for _ in 0..3 {
+                assert!(is_access(&tokens.verify_access(&access, &keys, now).expect("access")));
+                assert!(is_access(&tokens.verify_access_or_authz(&access, &keys, now).expect("access")));
+                assert!(!is_access(&tokens.verify_access_or_authz(&authz, &keys, now).expect("authz")));
+                assert!(!is_access(&tokens.verify_authz(&authz, &keys, now).expect("authz")));
+                assert!(tokens.verify_access(&authz, &keys, now).is_err());
+                assert!(tokens.verify_authz(&access, &keys, now).is_err());
+                let over = now + std::time::Duration::from_mins(10);
+                for verify in [Tokens::verify_access, Tokens::verify_access_or_authz] {
+                    assert_eq!(verify(&tokens, &access, &keys, over), Err(TokenError::Expired));
+                    assert_eq!(verify(&tokens, &access, &KeySet::default(), now), Err(TokenError::UnknownKey));
+                }
+            }
+        }
+    }
 
     #[test]
     fn of_what_a_provider_says_only_a_few_short_words_stay() {

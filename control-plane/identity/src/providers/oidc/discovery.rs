@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openidconnect::core::{
-    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm,
+    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AuthType, ClientId, ClientSecret, DiscoveryError, EndpointMaybeSet,
-    EndpointNotSet, EndpointSet, IssuerUrl, ProviderMetadata,
+    AdditionalProviderMetadata, AuthType, ClientId, ClientSecret, DiscoveryError, IssuerUrl, ProviderMetadata,
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::provider::{ProviderError, ProviderSettings};
-use crate::outbound::{IssuerClient, OutboundError};
+use super::claims::Client;
+use crate::outbound::{OutboundClient, OutboundError};
+use crate::providers::{ProviderError, ProviderSettings};
 
 /// For how long a discovery document is used before it is fetched anew.
 const KEPT: Duration = Duration::from_hours(1);
@@ -53,15 +53,6 @@ type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-type Client = CoreClient<
-    EndpointSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointMaybeSet,
-    EndpointMaybeSet,
->;
-
 pub(super) struct Discovered {
     pub(super) client: Client,
     /// The issuer as the provider writes it.
@@ -77,7 +68,8 @@ pub(super) struct Discovery(Arc<Inner>);
 
 struct Inner {
     settings: ProviderSettings,
-    client: IssuerClient,
+    issuer: String,
+    client: OutboundClient,
     state: Mutex<State>,
 }
 
@@ -91,9 +83,10 @@ struct State {
 type Outcome = Result<Arc<Discovered>, Arc<str>>;
 
 impl Discovery {
-    pub(super) fn new(settings: ProviderSettings, client: IssuerClient) -> Self {
+    pub(super) fn new(settings: ProviderSettings, issuer: String, client: OutboundClient) -> Self {
         Self(Arc::new(Inner {
             settings,
+            issuer,
             client,
             state: Mutex::default(),
         }))
@@ -195,8 +188,8 @@ impl Discovery {
         let settings = &self.0.settings;
         // The document must name the very issuer that it was fetched from (Discovery 1.0 §4.3); some write theirs with a
         // slash at the end.
-        let metadata = match self.document(&settings.issuer).await {
-            Err(DiscoveryError::Validation(_)) => self.document(&format!("{}/", settings.issuer)).await,
+        let metadata = match self.document(&self.0.issuer).await {
+            Err(DiscoveryError::Validation(_)) => self.document(&format!("{}/", self.0.issuer)).await,
             result => result,
         };
         let metadata = metadata.map_err(|error| Arc::<str>::from(describe(&error).to_string()))?;
@@ -221,7 +214,7 @@ impl Discovery {
             .as_ref()
             .map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
         let mut client =
-            CoreClient::from_provider_metadata(metadata, ClientId::new(settings.client_id.clone()), secret);
+            Client::from_provider_metadata(metadata, ClientId::new(settings.client_id.clone()), secret);
         if post_only {
             client = client.set_auth_type(AuthType::RequestBody);
         }
@@ -284,6 +277,7 @@ mod tests {
 
     use super::*;
     use crate::outbound::Outbound;
+    use crate::providers::Protocol;
 
     /// A provider that answers when it is told to, and counts how often it was asked for its document.
     struct Provider {
@@ -306,16 +300,18 @@ mod tests {
             let asked = Arc::new(AtomicUsize::new(0));
             let (answers, told) = watch::channel(Answers::Well);
             let url: Url = issuer.parse().expect("url");
-            let outbound = Outbound::new([&url]).expect("client");
+            let client = Outbound::default().client(&[&url]).expect("client");
             let settings = ProviderSettings {
                 name: "demo".into(),
-                issuer: issuer.clone(),
+                protocol: Protocol::Oidc {
+                    issuer: issuer.clone(),
+                },
                 client_id: "sentinel".into(),
                 client_secret: None,
                 scopes: Vec::new(),
                 link_by_verified_email: false,
             };
-            let discovery = Discovery::new(settings, outbound.client(&issuer));
+            let discovery = Discovery::new(settings, issuer.clone(), client);
             let counter = Arc::clone(&asked);
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {

@@ -1,0 +1,198 @@
+//! Tokens that were verified a moment ago, so that the signature is not checked again for every request.
+//!
+//! What is remembered is only what cannot change: that this very text was signed by one of these very keys and says this.
+//! Whether it has expired and whether its keys still count is asked every time; whether it was revoked is for the caller
+//! to look up, every time as well. The text itself is not kept, only its SHA-256.
+//!
+//! A fixed number of slots, each an atomic pointer: readers never wait and never write, and memory is bounded whatever
+//! clients send. Only tokens with a good signature get in, so nobody can push others out without being one of them.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use sentinel_core::Timestamp;
+use sentinel_core::clock::is_expired;
+use sentinel_core::principal::User;
+
+use crate::KeySet;
+
+/// How many slots a token may be in.
+const WAYS: usize = 4;
+
+/// The tokens of one kind that were verified by one verifier. Never share it between two kinds: it does not ask which one
+/// is expected.
+#[derive(Debug)]
+pub struct Remembered {
+    slots: Box<[ArcSwapOption<Entry>]>,
+    /// One copy of the key set for all tokens that were verified with it.
+    keys: ArcSwap<KeySet>,
+}
+
+/// A token that was good.
+#[derive(Debug)]
+struct Entry {
+    /// SHA-256 of the whole token.
+    digest: [u8; 32],
+    /// The keys that it was verified with.
+    keys: Arc<KeySet>,
+    /// When it ends.
+    expires_at: Timestamp,
+    /// What it says.
+    user: Arc<User>,
+}
+
+impl Remembered {
+    /// Room for about this many tokens.
+    pub fn with_room_for(tokens: usize) -> Self {
+        let slots = tokens.max(WAYS).next_multiple_of(WAYS);
+        Self {
+            slots: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
+            keys: ArcSwap::default(),
+        }
+    }
+
+    /// What the token with this digest says, if it was verified with these keys and has not expired.
+    pub fn find(&self, digest: &[u8; 32], keys: &KeySet, now: Timestamp) -> Option<Arc<User>> {
+        self.ways(digest).iter().find_map(|slot| {
+            let slot = slot.load();
+            let entry = slot.as_ref().filter(|entry| entry.digest == *digest)?;
+            let counts = !is_expired(entry.expires_at, now) && *entry.keys == *keys;
+            counts.then(|| Arc::clone(&entry.user))
+        })
+    }
+
+    /// Remembers that the token with this digest was verified with these keys just now, and says this: in place of
+    /// itself, of nothing, of one that has expired, or of any other. A credential that never ends is not remembered.
+    pub fn remember(&self, digest: [u8; 32], keys: &KeySet, user: &Arc<User>, now: Timestamp) {
+        let Some(expires_at) = user.credential.expires_at() else {
+            return;
+        };
+        let ways = self.ways(&digest);
+        let place = |fits: &dyn Fn(Option<&Entry>) -> bool| {
+            ways.iter()
+                .find(|slot| fits(slot.load().as_ref().map(AsRef::as_ref)))
+        };
+        let victim = usize::from(digest.last().copied().unwrap_or_default());
+        let slot = place(&|held| held.is_some_and(|held| held.digest == digest))
+            .or_else(|| place(&|held| held.is_none_or(|held| is_expired(held.expires_at, now))))
+            .or_else(|| ways.get(victim.checked_rem(ways.len())?));
+        if let Some(slot) = slot {
+            slot.store(Some(Arc::new(Entry {
+                digest,
+                keys: self.shared(keys),
+                expires_at,
+                user: Arc::clone(user),
+            })));
+        }
+    }
+
+    fn shared(&self, keys: &KeySet) -> Arc<KeySet> {
+        let known = self.keys.load_full();
+        if *known == *keys {
+            return known;
+        }
+        let keys = Arc::new(keys.clone());
+        self.keys.store(Arc::clone(&keys));
+        keys
+    }
+
+    /// The slots in which a digest may be.
+    fn ways(&self, digest: &[u8; 32]) -> &[ArcSwapOption<Entry>] {
+        let prefix = digest
+            .first_chunk::<8>()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let sets = u64::try_from(self.slots.len().checked_div(WAYS).unwrap_or(1)).unwrap_or(1);
+        let set = usize::try_from(prefix.checked_rem(sets).unwrap_or(0)).unwrap_or(0);
+        let start = set.saturating_mul(WAYS);
+        self.slots
+            .get(start..start.saturating_add(WAYS))
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::Credential;
+
+    use super::*;
+    use crate::testing::TestKey;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).expect("in range")
+    }
+
+    fn user(number: u8, expires_at: i64) -> Arc<User> {
+        let id = |offset: u128| uuid::Uuid::from_u128(u128::from(number) + offset);
+        Arc::new(User {
+            id: id(0).into(),
+            email: None,
+            name: None,
+            workspace: id(1).into(),
+            workspace_slug: "acme".parse().expect("slug"),
+            role_at_mint: sentinel_core::WorkspaceRole::Viewer,
+            minted_at: None,
+            credential: Credential::AccessToken {
+                token: id(2).into(),
+                session: id(3).into(),
+                expires_at: at(expires_at),
+            },
+        })
+    }
+
+    fn remember(tokens: &Remembered, number: u8, expires_at: i64, now: i64) {
+        let (keys, user) = (KeySet::default(), user(number, expires_at));
+        tokens.remember([number; 32], &keys, &user, at(now));
+    }
+
+    #[test]
+    fn a_token_is_remembered_until_it_expires() {
+        let tokens = Remembered::with_room_for(8);
+        remember(&tokens, 1, 100, 10);
+        let keys = KeySet::default();
+        assert_eq!(tokens.find(&[1; 32], &keys, at(99)), Some(user(1, 100)));
+        assert_eq!(tokens.find(&[1; 32], &keys, at(100)), None);
+        assert_eq!(tokens.find(&[2; 32], &keys, at(10)), None);
+    }
+
+    #[test]
+    fn other_keys_are_another_matter() {
+        let tokens = Remembered::with_room_for(8);
+        remember(&tokens, 1, 100, 10);
+        let others = KeySet::from_facts([&TestKey::a().fact(0)]).expect("keys");
+        assert_eq!(tokens.find(&[1; 32], &others, at(10)), None);
+        tokens.remember([1; 32], &others, &user(1, 100), at(10));
+        assert_eq!(tokens.find(&[1; 32], &others, at(10)), Some(user(1, 100)));
+        assert_eq!(tokens.find(&[1; 32], &KeySet::default(), at(10)), None);
+    }
+
+    #[test]
+    fn room_is_bounded_and_the_expired_go_first() {
+        let tokens = Remembered::with_room_for(WAYS);
+        let keys = KeySet::default();
+        for number in 1..=4 {
+            remember(&tokens, number, if number == 2 { 20 } else { 100 }, 10);
+        }
+        remember(&tokens, 5, 100, 50);
+        assert_eq!(tokens.find(&[2; 32], &keys, at(50)), None);
+        for number in [1, 3, 4, 5] {
+            assert_eq!(tokens.find(&[number; 32], &keys, at(50)), Some(user(number, 100)));
+        }
+        remember(&tokens, 6, 100, 50);
+        let held = (1..=6).filter(|n| tokens.find(&[*n; 32], &keys, at(50)).is_some());
+        assert_eq!(held.count(), WAYS);
+        assert_eq!(tokens.find(&[6; 32], &keys, at(50)), Some(user(6, 100)));
+    }
+
+    #[test]
+    fn a_credential_without_an_end_is_not_remembered() {
+        let tokens = Remembered::with_room_for(8);
+        let endless = Arc::new(User {
+            credential: Credential::ServiceKey {
+                app: uuid::Uuid::nil().into(),
+            },
+            ..User::clone(&user(1, 100))
+        });
+        tokens.remember([1; 32], &KeySet::default(), &endless, at(10));
+        assert_eq!(tokens.find(&[1; 32], &KeySet::default(), at(10)), None);
+    }
+}
