@@ -8,10 +8,11 @@ use std::time::Duration;
 use sentinel_access::Access;
 use sentinel_core::{Clock, Random, Revision, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
-use sentinel_identity::{Keys, Login, Sessions, Tokens};
+use sentinel_identity::{Authz, Keys, Login, Sessions, Tokens};
 use sentinel_store::{Database, ShortLived};
 use url::Url;
 
+use crate::api::admin::stats::KeptStats;
 use crate::jobs::last_used::LastUsed;
 use crate::metrics::Metrics;
 use crate::middleware::cors::AllowedOrigins;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub access: Access,
     /// Login through outside providers.
     pub login: Login,
+    /// AuthZ mode: tokens of identity providers, and what they are worth here.
+    pub authz: Authz,
     /// Sessions and refresh tokens.
     pub sessions: Sessions,
     /// Makes and verifies tokens.
@@ -55,6 +58,8 @@ pub struct Parts {
     pub last_used: LastUsed,
     /// Origins that browsers may call from.
     pub origins: AllowedOrigins,
+    /// How much there is of everything, as it was last counted.
+    pub stats: KeptStats,
     /// Counters and their registry.
     pub metrics: Metrics,
 }
@@ -72,6 +77,8 @@ pub struct Settings {
     pub max_body: usize,
     /// How many requests a minute one address may make to the endpoints that begin or renew a login.
     pub logins_per_minute: u64,
+    /// How many requests a minute one service app may make to resolve tokens of identity providers.
+    pub resolves_per_minute: u64,
 }
 
 impl App {

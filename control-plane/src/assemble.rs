@@ -8,12 +8,12 @@ use axum::Router;
 use sentinel_access::Access;
 use sentinel_core::{Clock, Random};
 use sentinel_identity::{
-    EncryptionKey, Keys, Lifetimes, Login, LoginSettings, Outbound, ProviderSettings, Sessions, Tokens,
+    Authz, EncryptionKey, Keys, Lifetimes, Login, LoginSettings, Outbound, ProviderSettings, Providers,
+    Sessions, Tokens,
 };
 use sentinel_store::{Database, ShortLived};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use url::Url;
 
 use crate::api;
 use crate::app::{App, Parts, Settings};
@@ -33,6 +33,8 @@ pub struct Setup {
     pub lifetimes: Lifetimes,
     /// The identity providers.
     pub providers: Vec<ProviderSettings>,
+    /// What calls the identity providers.
+    pub outbound: Outbound,
     /// Who becomes an administrator by signing in.
     pub admin_emails: Vec<String>,
     /// The issuer of tokens, exactly as they name it: the public URL.
@@ -120,6 +122,7 @@ impl ControlPlane {
             encryption,
             lifetimes,
             providers,
+            outbound,
             admin_emails,
             issuer,
             settings,
@@ -133,27 +136,29 @@ impl ControlPlane {
             .ensure()
             .await
             .context("the signing keys cannot be used")?;
-        let issuers: Vec<Url> = providers
-            .iter()
-            .map(|provider| {
-                provider
-                    .issuer
-                    .parse()
-                    .with_context(|| format!("`{}` is not a URL", provider.issuer))
-            })
-            .collect::<Result<_, _>>()?;
-        let outbound = Outbound::new(&issuers).context("the outgoing HTTP client cannot be made")?;
+        let providers = Providers::new(providers, &outbound, &clock)
+            .context("the identity providers cannot be set up")?;
         let login = Login::new(
             LoginSettings {
                 public_url: settings.public_url.clone(),
-                providers,
-                admin_emails,
+                admin_emails: admin_emails.clone(),
             },
+            providers.clone(),
             database.clone(),
             Arc::clone(&short_lived),
             services.access.clone(),
             services.sessions.clone(),
-            &outbound,
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let authz = Authz::new(
+            settings.public_url.clone(),
+            admin_emails,
+            providers,
+            database.clone(),
+            Arc::clone(&short_lived),
+            services.access.clone(),
+            services.sessions.clone(),
             Arc::clone(&clock),
             Arc::clone(&random),
         );
@@ -178,6 +183,7 @@ impl ControlPlane {
             short_lived,
             access: services.access,
             login,
+            authz,
             sessions: services.sessions,
             tokens: services.tokens,
             keys: services.keys,
@@ -187,6 +193,7 @@ impl ControlPlane {
             settings,
             last_used: last_used::LastUsed::default(),
             origins: crate::middleware::cors::AllowedOrigins::default(),
+            stats: api::admin::stats::KeptStats::default(),
             metrics: Metrics::new().context("the metrics cannot be registered")?,
         });
         Ok(Self {

@@ -5,7 +5,6 @@
 use askama::Template;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::middleware::request_id::RequestId;
@@ -56,13 +55,16 @@ impl IntoResponse for Page {
 }
 
 /// The layer that writes the pages.
-pub async fn render(request: Request, next: Next) -> Response {
+pub(crate) async fn render<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = request
         .extensions()
         .get::<RequestId>()
         .cloned()
         .unwrap_or_default();
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let Some(page) = response.extensions_mut().remove::<Page>() else {
         return response;
     };

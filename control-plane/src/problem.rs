@@ -10,7 +10,6 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sentinel_access::{AccessError, ErrorKind};
 use sentinel_core::Denial;
@@ -283,14 +282,17 @@ impl IntoResponse for ApiError {
 
 /// The layer that writes the problem document of every [`ApiError`], and logs the causes of those that someone has to
 /// look at.
-pub async fn render(request: Request, next: Next) -> Response {
+pub(crate) async fn render<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = request
         .extensions()
         .get::<RequestId>()
         .cloned()
         .unwrap_or_default();
     let head = request.method() == Method::HEAD;
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else {
         return response;
     };

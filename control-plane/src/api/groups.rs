@@ -12,6 +12,7 @@ use sentinel_core::id::{GroupId, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Moment, OK};
+use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::{FlexibleUser, Json, Path, UserToken};
@@ -32,8 +33,9 @@ pub fn routes() -> Router<App> {
         )
 }
 
+/// A group on the wire.
 #[derive(Serialize)]
-struct GroupBody {
+pub(super) struct GroupBody {
     id: GroupId,
     workspace_id: WorkspaceId,
     name: String,
@@ -55,8 +57,9 @@ impl From<Group> for GroupBody {
     }
 }
 
+/// Somebody in a group, on the wire.
 #[derive(Serialize)]
-struct GroupMemberBody {
+pub(super) struct GroupMemberBody {
     user_id: UserId,
     email: String,
     name: String,
@@ -74,16 +77,18 @@ impl From<GroupMember> for GroupMemberBody {
     }
 }
 
+/// A group to be, on the wire.
 #[derive(Deserialize)]
-struct CreateBody {
-    name: Name,
-    description: Option<Description>,
+pub(super) struct CreateBody {
+    pub(super) name: Name,
+    pub(super) description: Option<Description>,
 }
 
+/// What of a group is to change. What is absent or null stays as it is.
 #[derive(Deserialize)]
-struct UpdateBody {
-    name: Option<Name>,
-    description: Option<Description>,
+pub(super) struct UpdateBody {
+    pub(super) name: Option<Name>,
+    pub(super) description: Option<Description>,
 }
 
 async fn list(
@@ -148,7 +153,7 @@ async fn delete(
         .members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
         .await?;
-    access.groups.delete(&mut tx, &by, group).await?;
+    withdraw::delete_group(&app, &mut tx, &by, group).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
 }
@@ -191,7 +196,7 @@ async fn remove_member(
         .members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
         .await?;
-    access.groups.remove_member(&mut tx, &by, group, user).await?;
+    withdraw::remove_group_member(&app, &mut tx, &by, group, user).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
 }

@@ -4,14 +4,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, patch, post};
+use axum::routing::{get, patch};
 use sentinel_access::members::{Member, Membership};
-use sentinel_access::text::Email;
 use sentinel_core::WorkspaceRole;
 use sentinel_core::id::{MembershipId, UserId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 use super::wire::Moment;
+use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::{FlexibleUser, Json, Path, Query, UserToken};
@@ -27,7 +27,6 @@ const MAX_LIMIT: i64 = 50;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/workspaces/{workspace}/members", get(list))
-        .route("/workspaces/{workspace}/members/invite", post(invite))
         .route(
             "/workspaces/{workspace}/members/{user}",
             patch(change_role).delete(remove),
@@ -85,17 +84,10 @@ struct ListQuery {
     limit: Option<i64>,
 }
 
-/// An invitation on the wire.
+/// A member's role to be, on the wire.
 #[derive(Deserialize)]
-pub(super) struct InviteBody {
-    pub(super) email: Email,
-    #[serde(default = "viewer")]
+pub(super) struct RoleBody {
     pub(super) role: WorkspaceRole,
-}
-
-#[derive(Deserialize)]
-struct RoleBody {
-    role: WorkspaceRole,
 }
 
 async fn list(
@@ -123,22 +115,6 @@ async fn list(
     Ok(Json(members.into_iter().map(Into::into).collect()))
 }
 
-async fn invite(
-    State(app): State<App>,
-    caller: UserToken,
-    Path(workspace): Path<WorkspaceId>,
-    Json(body): Json<InviteBody>,
-) -> Result<impl IntoResponse, ApiError> {
-    let members = &app.access().members;
-    let mut tx = app.database().write().await?;
-    let by = members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
-    let member = members.invite(&mut tx, &by, &body.email, body.role).await?;
-    let committed = commit(&app, tx).await?;
-    Ok((StatusCode::CREATED, committed, Json(MemberBody::from(member))))
-}
-
 async fn change_role(
     State(app): State<App>,
     caller: UserToken,
@@ -150,7 +126,7 @@ async fn change_role(
     let by = members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
         .await?;
-    let membership = members.change_role(&mut tx, &by, user, body.role).await?;
+    let membership = withdraw::change_role(&app, &mut tx, &by, user, body.role).await?;
     let committed = commit(&app, tx).await?;
     Ok((committed, Json(MembershipBody::from(membership))))
 }
@@ -165,12 +141,7 @@ async fn remove(
     let by = members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
         .await?;
-    members.remove(&mut tx, &by, user).await?;
-    app.sessions.end_of_member(&mut tx, workspace, user).await?;
+    withdraw::remove_member(&app, &mut tx, &by, user).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
-}
-
-const fn viewer() -> WorkspaceRole {
-    WorkspaceRole::Viewer
 }

@@ -4,24 +4,30 @@
 //! [`crate::extract`], ask a service, end a write with [`crate::commit::commit`], and answer.
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::http::header::LOCATION;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
-use crate::middleware::{body_limit, cors, log, request_id, security};
-use crate::pages;
-use crate::problem::{self, ApiError};
+use crate::middleware;
+use crate::problem::ApiError;
 
 pub mod admin;
 pub mod auth;
+pub mod authz;
 pub mod groups;
 pub mod health;
+pub mod invitations;
 pub mod jwks;
 pub mod members;
 pub mod operations;
 pub mod permissions;
+pub mod realm;
+pub mod roles;
 pub mod users;
 pub mod wire;
+mod withdraw;
 pub mod workspaces;
 
 /// The whole API with its layers. The feed is mounted beside it, without them.
@@ -30,14 +36,18 @@ pub fn router(app: &App) -> Router<App> {
         .merge(health::routes())
         .merge(jwks::routes())
         .merge(auth::routes(app))
+        .merge(authz::routes(app))
         .merge(users::routes())
         .merge(workspaces::routes())
         .merge(members::routes())
+        .merge(invitations::routes())
         .merge(groups::routes())
         .merge(permissions::routes())
+        .merge(roles::routes())
+        .merge(realm::routes())
         .merge(admin::routes());
     routes
-        .fallback(|| async { ApiError::not_found("Not Found") })
+        .fallback(nothing_here)
         .method_not_allowed_fallback(|| async {
             ApiError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -45,12 +55,20 @@ pub fn router(app: &App) -> Router<App> {
                 "Method Not Allowed",
             )
         })
-        .layer(body_limit::streamed(app))
-        .layer(from_fn_with_state(app.clone(), body_limit::announced))
-        .layer(from_fn_with_state(app.clone(), cors::cors))
-        .layer(from_fn(pages::render))
-        .layer(from_fn(problem::render))
-        .layer(from_fn_with_state(app.clone(), security::headers))
-        .layer(from_fn_with_state(app.clone(), log::requests))
-        .layer(from_fn_with_state(app.clone(), request_id::assign))
+        .layer(from_fn_with_state(app.clone(), middleware::all))
+}
+
+/// What is asked for with a slash at the end is where it is without (contract §1.1); everything else is nowhere.
+async fn nothing_here(uri: Uri) -> Response {
+    let plain = uri.path().trim_end_matches('/');
+    // `//host` would be another host's address.
+    let is_path = plain.starts_with('/') && !plain.starts_with("//") && !plain.contains('\\');
+    if !is_path || plain.len() == uri.path().len() {
+        return ApiError::not_found("Not Found").into_response();
+    }
+    let location = match uri.query() {
+        Some(query) => format!("{plain}?{query}"),
+        None => plain.to_owned(),
+    };
+    (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response()
 }

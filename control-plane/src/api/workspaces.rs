@@ -13,6 +13,7 @@ use sentinel_core::name::Slug;
 use serde::{Deserialize, Serialize};
 
 use super::wire::Moment;
+use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::{Json, Path, UserToken};
@@ -67,10 +68,11 @@ impl From<CreateBody> for NewWorkspace {
     }
 }
 
+/// What of a workspace is to change. What is absent or null stays as it is.
 #[derive(Deserialize)]
-struct UpdateBody {
-    name: Option<Name>,
-    description: Option<Description>,
+pub(super) struct UpdateBody {
+    pub(super) name: Option<Name>,
+    pub(super) description: Option<Description>,
 }
 
 async fn list(State(app): State<App>, caller: UserToken) -> Result<Json<Vec<WorkspaceBody>>, ApiError> {
@@ -141,9 +143,7 @@ async fn delete(
         .members
         .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Owner)
         .await?;
-    access.workspaces.lock(&mut tx, workspace).await?;
-    app.sessions.end_of_workspace(&mut tx, workspace).await?;
-    access.workspaces.delete(&mut tx, &by).await?;
+    withdraw::delete_workspace(&app, &mut tx, &by).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
 }

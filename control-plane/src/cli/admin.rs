@@ -105,15 +105,16 @@ pub(crate) async fn run(command: Command, environment: &Environment) -> anyhow::
 
 type Config = sentinel_config::control_plane::Config;
 
-/// The database with the newest schema, and the services on it with their first keys.
-async fn start(config: &Config) -> anyhow::Result<(Opened, Services)> {
+/// The database with the newest schema, and the services on it with their first keys. The services are large, and held
+/// while a command waits: in a box.
+async fn start(config: &Config) -> anyhow::Result<(Opened, Box<Services>)> {
     let opened = open(config).await?;
     opened
         .database
         .migrate()
         .await
         .context("the database cannot be brought to the newest schema")?;
-    let services = services(config, &opened)?;
+    let services = Box::new(services(config, &opened)?);
     services
         .keys
         .ensure()

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
-use sentinel_config::control_plane::{Config, EncryptionKey as ConfiguredKey};
+use sentinel_config::control_plane::{Config, EncryptionKey as ConfiguredKey, Provider, ProviderEndpoint};
 use sentinel_config::{Log, LogFormat, LogLevel};
 use sentinel_core::{Clock, Random, SystemClock, SystemRandom};
-use sentinel_identity::{EncryptionKey, Lifetimes, ProviderSettings};
+use sentinel_identity::{EncryptionKey, Lifetimes, Outbound, Protocol, ProviderSettings};
 use sentinel_store::{Database, DatabaseConfig, Memory, Redis, RedisConfig, ShortLived};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -112,15 +112,9 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
             .login
             .providers
             .iter()
-            .map(|provider| ProviderSettings {
-                name: provider.name.clone(),
-                issuer: provider.issuer.as_str().to_owned(),
-                client_id: provider.client_id.clone(),
-                client_secret: provider.client_secret.clone(),
-                scopes: provider.scopes.clone(),
-                link_by_verified_email: provider.link_by_verified_email,
-            })
-            .collect(),
+            .map(provider)
+            .collect::<Result<_, _>>()?,
+        outbound: Outbound::default(),
         admin_emails: config
             .login
             .admin_emails
@@ -134,6 +128,7 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
             allow_workspaces_by_get: config.login.allow_workspaces_by_get,
             max_body: config.limits.max_body.as_usize(),
             logins_per_minute: u64::from(config.limits.logins_per_minute),
+            resolves_per_minute: u64::from(config.limits.resolves_per_minute),
         },
         keep: Keep {
             younger_than: config.change_log.keep,
@@ -142,6 +137,29 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
         database: opened.database,
         clock: opened.clock,
         random: opened.random,
+    })
+}
+
+fn provider(provider: &Provider) -> anyhow::Result<ProviderSettings> {
+    Ok(ProviderSettings {
+        name: provider.name.clone(),
+        protocol: match &provider.endpoint {
+            ProviderEndpoint::Oidc { issuer } => Protocol::Oidc {
+                issuer: issuer.as_str().to_owned(),
+            },
+            ProviderEndpoint::EntraId { tenant_id, issuer } => Protocol::Entra {
+                tenant: tenant_id.parse().context("`tenant_id` is not a GUID")?,
+                issuer: issuer.as_str().to_owned(),
+            },
+            ProviderEndpoint::GitHub { url, api_url } => Protocol::GitHub {
+                url: url.as_str().to_owned(),
+                api_url: api_url.as_str().to_owned(),
+            },
+        },
+        client_id: provider.client_id.clone(),
+        client_secret: provider.client_secret.clone(),
+        scopes: provider.scopes.clone(),
+        link_by_verified_email: provider.link_by_verified_email,
     })
 }
 

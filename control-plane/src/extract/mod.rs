@@ -5,19 +5,22 @@
 //! | [`UserToken`] | a signed-in user | U |
 //! | [`FlexibleUser`] | a signed-in user, perhaps through a service | U* |
 //! | [`ServiceKey`] | a service | K |
+//! | [`ServiceCaller`] | a service, or a page of one | K/O |
 //! | [`ServiceAndUser`] | a service on behalf of a user | K+U |
 //! | [`Admin`] | an administrator with the admin cookie | A |
 //!
 //! Put the caller first and [`Json`] last: who calls is checked before what he sent.
 
 pub mod admin;
+pub mod bearer;
 pub mod body;
 pub mod client;
+pub mod origin;
 pub mod service;
 pub mod user;
 
 pub use admin::{ADMIN_COOKIE, Admin};
 pub use body::{Json, Path, Query};
 pub use client::Client;
-pub use service::{ServiceAndUser, ServiceKey};
+pub use service::{ServiceAndUser, ServiceCaller, ServiceKey};
 pub use user::{FlexibleUser, UserToken};

@@ -1,8 +1,9 @@
 //! A calling service, from `X-Service-Key`.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderName;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use sentinel_access::service_apps::ServiceApp;
 use sentinel_core::clock::is_expired;
 use sentinel_core::id::ServiceAppId;
 use sentinel_core::name::ServiceName;
@@ -10,7 +11,9 @@ use sentinel_core::principal::Service;
 use sentinel_token::PlainServiceKey;
 
 use crate::app::App;
-use crate::extract::user::{UserToken, revision_asked, single};
+use crate::extract::bearer::{Accepted, revision_asked, single};
+use crate::extract::origin::app_of_origin;
+use crate::extract::user::UserToken;
 use crate::problem::ApiError;
 
 /// The header that carries a service key.
@@ -56,15 +59,14 @@ impl ServiceKey {
     }
 }
 
-impl FromRequestParts<App> for ServiceKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let Some(value) = single(&parts.headers, &SERVICE_KEY_HEADER)? else {
-            return Err(
-                ApiError::unauthorized("Missing service API key or unregistered origin")
-                    .with_code("credential_missing"),
-            );
+impl ServiceKey {
+    /// The service whose key the request shows; `None` if it shows none.
+    ///
+    /// # Errors
+    /// 401 for a key that is not good, 400 for two.
+    pub(crate) async fn shown(headers: &HeaderMap, app: &App) -> Result<Option<Self>, ApiError> {
+        let Some(value) = single(headers, &SERVICE_KEY_HEADER)? else {
+            return Ok(None);
         };
         let invalid =
             || ApiError::unauthorized("Invalid or missing service API key").with_code("service_key_invalid");
@@ -74,22 +76,63 @@ impl FromRequestParts<App> for ServiceKey {
             .and_then(|text| text.parse().ok())
             .ok_or_else(invalid)?;
         let digest = *key.digest().as_bytes();
-        let state = app.state(revision_asked(&parts.headers)?).await?;
+        let state = app.state(revision_asked(headers)?).await?;
         let now = app.now();
         let fact = state
             .service_key(&digest)
             .filter(|fact| !fact.expires_at.is_some_and(|at| is_expired(at, now)))
             .ok_or_else(invalid)?;
         app.last_used.note(digest, now);
-        Ok(Self(Service {
+        Ok(Some(Self(Service {
             app: fact.app,
             name: fact.service.clone(),
             expires_at: fact.expires_at,
-        }))
+        })))
     }
 }
 
-/// A service that calls on behalf of a user: both credentials, both good.
+impl FromRequestParts<App> for ServiceKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match ServiceCaller::from_request_parts(parts, app).await? {
+            ServiceCaller::Key(key) => Ok(key),
+            ServiceCaller::Page(_) => {
+                Err(ApiError::unauthorized("Service key required").with_code("credential_missing"))
+            }
+        }
+    }
+}
+
+/// A service, by its key; or else a page of one, by the `Origin` that its browser says it is of (contract: K/O). Whatever
+/// is no browser can say so too: a page may only learn what somebody's token of an identity provider tells it.
+#[derive(Debug, Clone)]
+pub enum ServiceCaller {
+    /// The service itself.
+    Key(ServiceKey),
+    /// A page of an origin that is registered for this app.
+    Page(Box<ServiceApp>),
+}
+
+impl FromRequestParts<App> for ServiceCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        if let Some(key) = ServiceKey::shown(&parts.headers, app).await? {
+            return Ok(Self::Key(key));
+        }
+        match app_of_origin(&parts.headers, app).await? {
+            Some(app) => Ok(Self::Page(Box::new(app))),
+            None => Err(
+                ApiError::unauthorized("Missing service API key or unregistered origin")
+                    .with_code("credential_missing"),
+            ),
+        }
+    }
+}
+
+/// A service that calls on behalf of a user: both credentials, both good. The user's is an access token, or an AuthZ
+/// token that was made for this very service (contract: K+U).
 #[derive(Clone)]
 pub struct ServiceAndUser {
     /// The service.
@@ -102,10 +145,9 @@ impl FromRequestParts<App> for ServiceAndUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        Ok(Self {
-            service: ServiceKey::from_request_parts(parts, app).await?,
-            user: UserToken::from_request_parts(parts, app).await?,
-        })
+        let service = ServiceKey::from_request_parts(parts, app).await?;
+        let user = UserToken::of_bearer(parts, app, Accepted::AccessOrAuthzFor(service.name())).await?;
+        Ok(Self { service, user })
     }
 }
 

@@ -1,31 +1,26 @@
-//! A signed-in user, from `Authorization: Bearer` with an access token.
-//!
-//! A token that verifies is not enough: its session, the token itself and the user must not have been revoked, by the
-//! replicated state at the revision at which the token was minted or later. The role in the token decides nothing; ask
+//! A signed-in user, from an access token or a token of AuthZ mode. The role in the token decides nothing; ask
 //! [`UserToken::require`], which reads the live one.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
 use sentinel_authz::sentinel::role_of;
 use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::principal::{Service, User};
-use sentinel_core::{Denial, Revision, Timestamp, WorkspaceRole};
+use sentinel_core::{Timestamp, WorkspaceRole};
 use sentinel_feed::ReplicaState;
-use sentinel_token::TokenError;
 
 use crate::app::App;
-use crate::commit::REVISION_HEADER;
-use crate::extract::service::{SERVICE_KEY_HEADER, ServiceKey};
+use crate::extract::bearer::{
+    AUTHZ_TOKEN_HEADER, Accepted, authz_token, bearer, revision_asked, single, verify,
+};
+use crate::extract::service::ServiceKey;
 use crate::problem::ApiError;
 
-/// The longest token that is looked at.
-const MAX_TOKEN: usize = 8192;
-
-/// A user whose access token was verified and is not revoked.
+/// A user whose token was verified and is not revoked. As an argument of a handler it takes an access token only
+/// (contract: U).
 #[derive(Clone)]
 pub struct UserToken {
     user: User,
@@ -82,18 +77,42 @@ impl UserToken {
     }
 }
 
+impl UserToken {
+    /// The user of the request's `Authorization`.
+    pub(crate) async fn of_bearer(
+        parts: &Parts,
+        app: &App,
+        accepted: Accepted<'_>,
+    ) -> Result<Self, ApiError> {
+        Self::of_token(parts, app, bearer(&parts.headers)?, accepted).await
+    }
+
+    async fn of_token(
+        parts: &Parts,
+        app: &App,
+        token: &str,
+        accepted: Accepted<'_>,
+    ) -> Result<Self, ApiError> {
+        let asked = revision_asked(&parts.headers)?;
+        let (user, state) = verify(app, token, accepted, asked).await?;
+        Ok(Self { user, state })
+    }
+}
+
 impl FromRequestParts<App> for UserToken {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers)?;
-        let asked = revision_asked(&parts.headers)?;
-        verify(app, token, asked).await
+        Self::of_bearer(parts, app, Accepted::Access).await
     }
 }
 
-/// A signed-in user; when the request also shows a good service key, the service that calls for him. A bad service key
-/// is treated as none (contract: U*).
+/// A signed-in user, however he calls (contract: U*).
+///
+/// With a good service key the service calls for him, with an access token or an AuthZ token that was made for this very
+/// service. Without one he calls by himself: with an AuthZ token in `X-Authz-Token`, beside which `Authorization` carries
+/// the identity provider's own token and is not looked at, or else with an access token. A key that is not good counts
+/// for nothing here.
 #[derive(Clone)]
 pub struct FlexibleUser {
     user: UserToken,
@@ -124,177 +143,22 @@ impl FromRequestParts<App> for FlexibleUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let user = UserToken::from_request_parts(parts, app).await?;
-        let service = match ServiceKey::from_request_parts(parts, app).await {
-            Ok(key) => Some(key.into_service()),
-            Err(error)
-                if error.status().is_server_error() && parts.headers.contains_key(SERVICE_KEY_HEADER) =>
-            {
-                return Err(error);
-            }
-            Err(_) => None,
+        single(&parts.headers, &AUTHZ_TOKEN_HEADER)?;
+        let key = match ServiceKey::shown(&parts.headers, app).await {
+            Ok(key) => key,
+            Err(error) if error.status() == StatusCode::UNAUTHORIZED => None,
+            Err(error) => return Err(error),
         };
-        Ok(Self { user, service })
-    }
-}
-
-/// The one value of a header that may be given once.
-///
-/// # Errors
-/// 400 when there are several: which of them would count must never be a matter of taste.
-pub(crate) fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'a HeaderValue>, ApiError> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Denial::CredentialDuplicated.into()),
-        (value, None) => Ok(value),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let missing = || {
-        challenge(
-            ApiError::unauthorized("Missing Bearer token").with_code("credential_missing"),
-            "",
-        )
-    };
-    let value = single(headers, &AUTHORIZATION)?
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(missing)?;
-    let token = value
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim_matches(' '))
-        .filter(|token| !token.is_empty())
-        .ok_or_else(missing)?;
-    if token.len() > MAX_TOKEN {
-        return Err(invalid_token("Token too large", "token_invalid"));
-    }
-    Ok(token)
-}
-
-/// The revision that the request asks for, of a state in which something it knows about has happened.
-pub(crate) fn revision_asked(headers: &HeaderMap) -> Result<Option<Revision>, ApiError> {
-    single(headers, &REVISION_HEADER)?
-        .map(|value| {
-            value
-                .to_str()
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| Denial::RevisionInvalid.into())
+        let user = if let Some(key) = &key {
+            UserToken::of_bearer(parts, app, Accepted::AccessOrAuthzFor(key.name())).await?
+        } else if let Some(token) = authz_token(&parts.headers)? {
+            UserToken::of_token(parts, app, token, Accepted::Authz).await?
+        } else {
+            UserToken::of_bearer(parts, app, Accepted::Access).await?
+        };
+        Ok(Self {
+            user,
+            service: key.map(ServiceKey::into_service),
         })
-        .transpose()
-}
-
-async fn verify(app: &App, token: &str, asked: Option<Revision>) -> Result<UserToken, ApiError> {
-    let now = app.now();
-    app.require_fresh()?;
-    let invalid = |error: TokenError| {
-        let detail = match error {
-            TokenError::WrongKind => "Invalid token type",
-            TokenError::MissingClaim("sub" | "wid" | "wrole") => "Token missing required claims",
-            _ => "Invalid or expired token",
-        };
-        invalid_token(detail, error.denial().code())
-    };
-    let state = app.replica().load_full();
-    let user = match app.tokens.verify_access(token, state.keys(), now) {
-        Ok(user) => user,
-        // A key that this replica has not heard of yet may have been made a moment ago by another control plane.
-        Err(TokenError::UnknownKey) => {
-            let head = app.database().head().await?;
-            if head <= state.revision() {
-                return Err(invalid(TokenError::UnknownKey));
-            }
-            let state = app.state(Some(head)).await?;
-            app.tokens
-                .verify_access(token, state.keys(), now)
-                .map_err(invalid)?
-        }
-        Err(error) => return Err(invalid(error)),
-    };
-    let state = app.state(user.minted_at.max(asked)).await?;
-    let revoked = user
-        .credential
-        .token()
-        .is_none_or(|(session, token)| state.is_session_revoked(session) || state.is_token_revoked(token));
-    if revoked {
-        return Err(invalid_token("Token has been revoked", "token_revoked"));
-    }
-    if state.is_user_disabled(user.id) {
-        return Err(invalid_token("User account is deactivated", "token_revoked"));
-    }
-    Ok(UserToken { user, state })
-}
-
-fn invalid_token(detail: &'static str, code: &'static str) -> ApiError {
-    challenge(
-        ApiError::unauthorized(detail).with_code(code),
-        r#", error="invalid_token""#,
-    )
-}
-
-/// RFC 6750 §3.
-fn challenge(error: ApiError, parameters: &str) -> ApiError {
-    match HeaderValue::try_from(format!(r#"Bearer realm="sentinel"{parameters}"#)) {
-        Ok(value) => error.with_header(WWW_AUTHENTICATE, value),
-        Err(_) => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(values: &[&'static str]) -> HeaderMap {
-        values
-            .iter()
-            .map(|value| (AUTHORIZATION, HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn the_scheme_is_read_in_any_case_and_only_once() {
-        assert_eq!(bearer(&headers(&["Bearer abc"])).expect("token"), "abc");
-        assert_eq!(bearer(&headers(&["bearer  abc"])).expect("token"), "abc");
-        for (values, status) in [
-            (&[][..], 401),
-            (&["Basic abc"], 401),
-            (&["Bearer"], 401),
-            (&["Bearer "], 401),
-            (&["Bearer a", "Bearer b"], 400),
-        ] {
-            let error = bearer(&headers(values)).expect_err("refused");
-            assert_eq!(error.status().as_u16(), status, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn a_token_that_is_too_long_is_not_looked_at() {
-        let mut headers = HeaderMap::new();
-        let value = HeaderValue::try_from(format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))).expect("value");
-        headers.insert(AUTHORIZATION, value);
-        assert_eq!(
-            bearer(&headers).expect_err("too long").detail(),
-            "Token too large"
-        );
-    }
-
-    #[test]
-    fn a_revision_that_is_none_is_refused() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(revision_asked(&headers).expect("none"), None);
-        headers.insert(REVISION_HEADER, HeaderValue::from_static("7.3"));
-        assert_eq!(
-            revision_asked(&headers).expect("revision"),
-            Some(Revision { epoch: 7, number: 3 })
-        );
-        headers.insert(REVISION_HEADER, HeaderValue::from_static("latest"));
-        assert_eq!(
-            revision_asked(&headers).expect_err("not one").status().as_u16(),
-            400
-        );
     }
 }

@@ -41,11 +41,18 @@ pub async fn once(app: &App, keep: Keep) -> anyhow::Result<()> {
     let swept = app.sessions.sweep().await?;
     let mut tx = app.database().write().await?;
     let service_keys = app.access().service_apps.purge_expired_keys(&mut tx).await?;
+    let invitations = app.access().invitations.purge_expired(&mut tx).await?;
     tx.commit().await?;
     let changes = app
         .database()
         .trim_change_log(app.now() - keep.younger_than, keep.at_least)
         .await?;
-    tracing::debug!(?swept, service_keys, changes, "what is over was removed");
+    tracing::debug!(
+        ?swept,
+        service_keys,
+        invitations,
+        changes,
+        "what is over was removed"
+    );
     Ok(())
 }

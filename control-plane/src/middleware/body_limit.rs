@@ -1,21 +1,19 @@
 //! No request body above the limit: refused by what it announces, or cut off when it turns out to be longer.
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::CONTENT_LENGTH;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::extract::body::too_large;
 use crate::problem::ApiError;
 
-/// The limit that extractors keep while they read.
-pub fn streamed(app: &App) -> DefaultBodyLimit {
-    DefaultBodyLimit::max(app.settings.max_body)
-}
-
-/// Refuses what announces too much, before anything else looks at the request.
-pub async fn announced(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Refuses what announces too much, before anything else looks at the request, and has extractors keep the limit while
+/// they read.
+pub(super) async fn keep<F>(app: &App, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     if let Some(value) = request.headers().get(CONTENT_LENGTH) {
         let length = value
             .to_str()
@@ -30,5 +28,6 @@ pub async fn announced(State(app): State<App>, request: Request, next: Next) -> 
             Some(_) => {}
         }
     }
-    next.run(request).await
+    DefaultBodyLimit::max(app.settings.max_body).apply(&mut request);
+    next(request).await
 }

@@ -1,17 +1,16 @@
 //! Cross-origin requests (Fetch standard, "CORS protocol"). The admin panel's endpoints may be called from the panel's own
-//! origin and from no other; the permission endpoints from none, since they are for services; everything else from the
-//! origins of active client apps' redirect URIs and those of active service apps. That list comes from the database and is
-//! kept for a moment.
+//! origin and from no other; those of permissions, roles and realms, which are for services, from none; everything else
+//! from the origins of active client apps' redirect URIs and those of active service apps. That list comes from the
+//! database and is kept for a moment.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -87,7 +86,7 @@ impl Callers {
         };
         if is_under("/admin") || is_under("/auth/admin") {
             Self::AdminPanel
-        } else if is_under("/permissions") {
+        } else if ["/permissions", "/roles", "/realm"].into_iter().any(is_under) {
             Self::Nobody
         } else {
             Self::Apps
@@ -104,12 +103,15 @@ async fn allows(app: &App, path: &str, origin: &str) -> Result<bool, ApiError> {
 }
 
 /// Answers preflight requests and marks the answers that a page may read.
-pub async fn cors(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn mark_answers<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let allowed = match origin.to_str() {
-        Ok(text) => match allows(&app, request.uri().path(), text).await {
+        Ok(text) => match allows(app, request.uri().path(), text).await {
             Ok(allowed) => allowed,
             Err(error) => return error.into_response(),
         },
@@ -122,7 +124,7 @@ pub async fn cors(State(app): State<App>, request: Request, next: Next) -> Respo
     if preflight {
         return answer_preflight(allowed.then_some(origin), request.headers());
     }
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     // Of no use without an allowed origin, and a part of the contract.
@@ -226,6 +228,9 @@ mod tests {
             ("/administration", Callers::Apps),
             ("/auth/token", Callers::Apps),
             ("/permissions/check", Callers::Nobody),
+            ("/roles/check-action", Callers::Nobody),
+            ("/realm/whoami", Callers::Nobody),
+            ("/realms", Callers::Apps),
         ] {
             assert_eq!(Callers::of(path), callers, "{path}");
         }

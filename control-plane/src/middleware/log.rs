@@ -1,9 +1,8 @@
 //! One log line and one count for every request. Of the request it has method, path template, status and time; never a
 //! query string (codes are in it), header, cookie, body or e-mail address.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
@@ -11,23 +10,24 @@ use crate::app::App;
 use crate::middleware::request_id::RequestId;
 
 /// Writes the line when the answer's head is ready.
-pub async fn requests(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn requests<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let started = Instant::now();
     let method = method(request.method());
     // The template and not the path: ids stay out of the metric's labels, and typed-in paths out of the log.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
     let id = request
         .extensions()
         .get::<RequestId>()
         .cloned()
         .unwrap_or_default();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let took = started.elapsed();
     let status = response.status().as_u16();
-    app.metrics.request(&route, method, status, took);
+    app.metrics.request(route, method, status, took);
     tracing::info!(
         request.id = %id,
         http.method = method,

@@ -11,8 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::extract::Client;
 use crate::extract::client::network;
+use crate::extract::{Client, ServiceCaller};
 use crate::problem::ApiError;
 
 const WINDOW: Duration = Duration::from_mins(1);
@@ -21,6 +21,27 @@ const WINDOW: Duration = Duration::from_mins(1);
 pub async fn login(State(app): State<App>, request: Request, next: Next) -> Response {
     let limit = app.settings.logins_per_minute;
     limited(&app, limit, request, next).await
+}
+
+/// Counts a request to resolve a token of an identity provider: by the service that asks, or, when a page does, by its
+/// address as a login.
+///
+/// # Errors
+/// 429 when there were too many.
+pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Result<(), ApiError> {
+    match caller {
+        ServiceCaller::Key(key) => {
+            let limit = app.settings.resolves_per_minute;
+            count(app, limit, "resolve", &key.app().to_string()).await
+        }
+        ServiceCaller::Page(_) => match client.ip {
+            Some(ip) => {
+                let limit = app.settings.logins_per_minute;
+                count(app, limit, "resolve", &network(ip).to_string()).await
+            }
+            None => Ok(()),
+        },
+    }
 }
 
 async fn limited(app: &App, limit: u64, request: Request, next: Next) -> Response {
@@ -38,20 +59,28 @@ async fn limited(app: &App, limit: u64, request: Request, next: Next) -> Respons
     let Some(ip) = client.ip else {
         return next.run(request).await;
     };
+    match count(app, limit, &endpoint, &network(ip).to_string()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Counts one request of `client` to `endpoint`.
+async fn count(app: &App, limit: u64, endpoint: &str, client: &str) -> Result<(), ApiError> {
     let minute = app.now().timestamp().div_euclid(60);
     match app
         .short_lived
-        .increment(&format!("rate:{endpoint}:{}:{minute}", network(ip)), WINDOW)
+        .increment(&format!("rate:{endpoint}:{client}:{minute}"), WINDOW)
         .await
     {
         Ok(count) if count > limit => {
             app.metrics.rate_limited();
-            ApiError::too_many_requests(WINDOW.as_secs()).into_response()
+            Err(ApiError::too_many_requests(WINDOW.as_secs()))
         }
-        Ok(_) => next.run(request).await,
+        Ok(_) => Ok(()),
         Err(error) => {
             tracing::warn!(error = %error, "rate limits cannot be counted");
-            next.run(request).await
+            Ok(())
         }
     }
 }

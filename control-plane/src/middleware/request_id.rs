@@ -4,9 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use sentinel_core::Random;
 
@@ -48,7 +47,10 @@ impl fmt::Display for RequestId {
 }
 
 /// Gives every request its id, and every answer too.
-pub async fn assign(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn assign<F>(app: &App, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = request
         .headers()
         .get(REQUEST_ID_HEADER)
@@ -56,7 +58,7 @@ pub async fn assign(State(app): State<App>, mut request: Request, next: Next) ->
         .and_then(RequestId::from_caller)
         .unwrap_or_else(|| RequestId::fresh(app.random()));
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }

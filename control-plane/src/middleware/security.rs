@@ -1,8 +1,7 @@
 //! Security headers of every answer, errors included.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::app::App;
@@ -50,16 +49,24 @@ const STRICT_TRANSPORT: HeaderValue =
     HeaderValue::from_static("max-age=63072000; includeSubDomains; preload");
 
 /// Sets the headers.
-pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn headers<F>(app: &App, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let private = is_private(request.uri().path());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let is_page = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
     let headers = response.headers_mut();
+    // An endpoint may be stricter about who learns of its address.
+    let referrer_policy = headers.get(header::REFERRER_POLICY).cloned();
     for (name, value) in FIXED {
         headers.insert(name, value);
+    }
+    if let Some(policy) = referrer_policy {
+        headers.insert(header::REFERRER_POLICY, policy);
     }
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

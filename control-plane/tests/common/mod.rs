@@ -1,7 +1,9 @@
 //! A whole control plane in a test: on a random port, with its replication and jobs running, on a database and a
 //! short-lived store of its own. Actors are made by the real services.
 
+pub(crate) mod github;
 pub(crate) mod oidc;
+pub(crate) mod routes;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, RequestBuilder, redirect};
 use secrecy::ExposeSecret;
+use sentinel_access::invitations::Invited;
 use sentinel_access::members::Authority;
 use sentinel_access::service_apps::{HashedKey, NewServiceApp};
 use sentinel_access::users::{NewUser, User};
@@ -24,7 +27,7 @@ use sentinel_control_plane::serve::{Listeners, serve};
 use sentinel_core::id::{ClientAppId, ServiceAppId, UserId, WorkspaceId};
 use sentinel_core::{Clock, ManualClock, Random, SystemRandom, WorkspaceRole};
 use sentinel_feed::client::{Follower, FollowerConfig};
-use sentinel_identity::{Context, EncryptionKey, Grant, KeysError, Lifetimes, ProviderSettings};
+use sentinel_identity::{Context, EncryptionKey, Grant, KeysError, Lifetimes, Outbound, ProviderSettings};
 use sentinel_store::testing::TestStore;
 use sentinel_store::{Database, ShortLived};
 use sentinel_token::{PlainEdgeKey, PlainServiceKey};
@@ -33,9 +36,11 @@ use tokio::sync::watch;
 /// What a test may want otherwise.
 pub(crate) struct Options {
     pub(crate) providers: Vec<ProviderSettings>,
+    pub(crate) outbound: Outbound,
     pub(crate) admin_emails: Vec<String>,
     pub(crate) allow_workspaces_by_get: bool,
     pub(crate) logins_per_minute: u64,
+    pub(crate) resolves_per_minute: u64,
     pub(crate) max_body: usize,
     pub(crate) lifetimes: Lifetimes,
     /// In place of the store's own.
@@ -46,9 +51,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             providers: Vec::new(),
+            outbound: Outbound::default(),
             admin_emails: Vec::new(),
             allow_workspaces_by_get: true,
             logins_per_minute: 10_000,
+            resolves_per_minute: 10_000,
             max_body: 10 * 1024 * 1024,
             lifetimes: LIFETIMES,
             short_lived: None,
@@ -112,12 +119,14 @@ impl TestApp {
         Self::launch(ground, options).await
     }
 
-    /// Another control plane of the same installation: it shares nothing with the first but what is stored.
+    /// Another control plane of the same installation, under the same public address: it shares nothing with the first
+    /// but what is stored.
     pub(crate) async fn beside(
         first: &Self,
         database: Database,
         short_lived: Arc<dyn ShortLived>,
         clock: Arc<ManualClock>,
+        options: Options,
     ) -> Self {
         let ground = Ground {
             database,
@@ -125,7 +134,7 @@ impl TestApp {
             clock,
             issuer: Some(first.url.clone()),
         };
-        Self::launch(ground, Options::default()).await
+        Self::launch(ground, options).await
     }
 
     async fn launch(ground: Ground, options: Options) -> Self {
@@ -156,20 +165,23 @@ impl TestApp {
             Ok(_) | Err(KeysError::AlreadyThere(_)) => {}
             Err(error) => panic!("token key: {error}"),
         }
+        let public_url = issuer.parse().expect("url");
         let setup = Setup {
             database,
             short_lived,
             encryption: encryption(),
             lifetimes: options.lifetimes,
             providers: options.providers,
+            outbound: options.outbound,
             admin_emails: options.admin_emails,
             issuer,
             settings: Settings {
-                public_url: url.parse().expect("url"),
+                public_url,
                 admin_url: "http://admin.test".parse().expect("url"),
                 allow_workspaces_by_get: options.allow_workspaces_by_get,
                 max_body: options.max_body,
                 logins_per_minute: options.logins_per_minute,
+                resolves_per_minute: options.resolves_per_minute,
             },
             keep: Keep {
                 younger_than: Duration::from_hours(1),
@@ -281,11 +293,12 @@ impl TestApp {
     pub(crate) async fn member(&self, workspace: WorkspaceId, email: &str, role: WorkspaceRole) {
         let by = Authority::of_administrator(workspace, None);
         let mut tx = self.app.database().write().await.expect("tx");
-        let members = &self.app.access().members;
-        members
+        let invitations = &self.app.access().invitations;
+        let invited = invitations
             .invite(&mut tx, &by, &email.parse().expect("email"), role)
             .await
-            .expect("member");
+            .expect("invited");
+        assert!(matches!(invited, Invited::Member(_)), "{invited:?}");
         tx.commit().await.expect("commit");
         self.settle().await;
     }

@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sentinel_core::{Clock, ManualClock};
-use sentinel_identity::ProviderSettings;
+use sentinel_identity::{Protocol, ProviderSettings};
 use sentinel_token::sha256;
 use serde_json::{Value, json};
 
@@ -122,7 +122,9 @@ impl Provider {
     pub(crate) fn settings(&self, name: &str) -> ProviderSettings {
         ProviderSettings {
             name: name.to_owned(),
-            issuer: self.issuer.clone(),
+            protocol: Protocol::Oidc {
+                issuer: self.issuer.clone(),
+            },
             client_id: CLIENT_ID.to_owned(),
             client_secret: Some(CLIENT_SECRET.to_owned().into()),
             scopes: ["openid", "email", "profile"].map(str::to_owned).to_vec(),
@@ -130,10 +132,26 @@ impl Provider {
         }
     }
 
+    /// The same as one tenant of Microsoft Entra ID.
+    pub(crate) fn entra(&self, name: &str, tenant: &str) -> ProviderSettings {
+        ProviderSettings {
+            protocol: Protocol::Entra {
+                tenant: tenant.parse().expect("a GUID"),
+                issuer: self.issuer.clone(),
+            },
+            ..self.settings(name)
+        }
+    }
+
     pub(crate) fn next(&self, person: Person, twist: Twist) {
         let mut script = self.state.lock().expect("lock");
         script.person = person;
         script.twist = twist;
+    }
+
+    /// An ID token of somebody, as an application gets it by itself.
+    pub(crate) fn id_token(&self, person: &Person, twist: Twist, nonce: &str) -> String {
+        id_token(self, person, twist, nonce)
     }
 
     fn twist(&self) -> Twist {

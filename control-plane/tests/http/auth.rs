@@ -40,11 +40,13 @@ on_both_backends! {
         let second = pair(&body);
         assert_eq!(me(&app, &second).await.0, 200);
         assert_eq!(me(&app, &first).await.0, 200, "the access token before goes on");
+        let (status, again) = refresh(&app, &first.refresh).await;
+        assert_eq!((status, &again["refresh_token"]), (200, &body["refresh_token"]), "the answer may have been lost");
 
         let (status, body) = refresh(&app, &first.refresh).await;
         assert_eq!((status, body["detail"].as_str()), (401, Some("Invalid refresh token")));
         app.settle().await;
-        for pair in [&first, &second] {
+        for pair in [&first, &second, &pair(&again)] {
             let (status, body) = me(&app, pair).await;
             assert_eq!((status, body["detail"].as_str()), (401, Some("Token has been revoked")));
         }

@@ -28,6 +28,17 @@ on_both_backends! {
         }
     }
 
+    async fn a_slash_at_the_end_leads_to_the_address_without(store: TestStore) {
+        let app = TestApp::start(store).await;
+        let response = app.get("/auth/providers/?a=%0D%0Ab").send().await.expect("answer");
+        assert_eq!(response.status().as_u16(), 307);
+        assert_eq!(response.headers()["location"], "/auth/providers?a=%0D%0Ab");
+        for path in ["/", "//evil.example/", "//evil.example//", "/\\evil.example/"] {
+            let response = app.get(path).send().await.expect("answer");
+            assert_eq!(response.status().as_u16(), 404, "{path}");
+        }
+    }
+
     async fn health_answers_get_and_head(store: TestStore) {
         let app = TestApp::start(store).await;
         let response = app.get("/health").send().await.expect("answer");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Response;
+use sentinel_access::users::User;
 use sentinel_store::on_both_backends;
 use sentinel_token::sha256;
 use serde_json::{Value, json};
@@ -13,11 +14,11 @@ use serde_json::{Value, json};
 use crate::common::oidc::{Person, Provider, Twist};
 use crate::common::{Options, TestApp};
 
-const VERIFIER: &str = "the-verifier-of-the-application-0123456789-abcdef";
-const REDIRECT: &str = "https://spa.example.com/callback";
+pub(crate) const VERIFIER: &str = "the-verifier-of-the-application-0123456789-abcdef";
+pub(crate) const REDIRECT: &str = "https://spa.example.com/callback";
 
 /// A control plane with one provider and one client app.
-async fn start(
+pub(crate) async fn start(
     store: sentinel_store::testing::TestStore,
     change: impl FnOnce(&mut Options),
 ) -> (TestApp, Provider) {
@@ -37,14 +38,18 @@ fn challenge() -> String {
     URL_SAFE_NO_PAD.encode(sha256(VERIFIER.as_bytes()))
 }
 
-fn header(response: &Response, name: &str) -> String {
+pub(crate) fn header(response: &Response, name: &str) -> String {
     response.headers()[name].to_str().expect("text").to_owned()
 }
 
 /// The browser's way from the application to the provider and back, up to the callback's address and cookie.
-async fn to_callback(app: &TestApp, redirect: &str) -> (String, String) {
+pub(crate) async fn to_callback(app: &TestApp, redirect: &str) -> (String, String) {
+    to_callback_of(app, "demo", redirect).await
+}
+
+async fn to_callback_of(app: &TestApp, provider: &str, redirect: &str) -> (String, String) {
     let login = app
-        .get("/auth/login/demo")
+        .get(&format!("/auth/login/{provider}"))
         .query(&[
             ("redirect_uri", redirect),
             ("code_challenge", &challenge()),
@@ -57,7 +62,7 @@ async fn to_callback(app: &TestApp, redirect: &str) -> (String, String) {
     away(app, &login).await
 }
 
-async fn away(app: &TestApp, login: &Response) -> (String, String) {
+pub(crate) async fn away(app: &TestApp, login: &Response) -> (String, String) {
     let cookie = header(login, "set-cookie");
     assert!(
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
@@ -75,7 +80,12 @@ async fn away(app: &TestApp, login: &Response) -> (String, String) {
 
 /// A whole login; the answer of the callback.
 async fn login(app: &TestApp) -> Response {
-    let (callback, cookie) = to_callback(app, REDIRECT).await;
+    login_with(app, "demo").await
+}
+
+/// The same at one of several providers.
+pub(crate) async fn login_with(app: &TestApp, provider: &str) -> Response {
+    let (callback, cookie) = to_callback_of(app, provider, REDIRECT).await;
     app.http
         .get(callback)
         .header("cookie", cookie)
@@ -84,7 +94,7 @@ async fn login(app: &TestApp) -> Response {
         .expect("answer")
 }
 
-fn code_of(response: &Response) -> String {
+pub(crate) fn code_of(response: &Response) -> String {
     assert_eq!(response.status().as_u16(), 307);
     let url: url::Url = header(response, "location").parse().expect("url");
     url.query_pairs()
@@ -94,7 +104,7 @@ fn code_of(response: &Response) -> String {
         .into_owned()
 }
 
-async fn title(response: Response) -> (u16, String) {
+pub(crate) async fn title(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let page = response.text().await.expect("text");
     let title = page
@@ -105,27 +115,25 @@ async fn title(response: Response) -> (u16, String) {
     (status, title.to_owned())
 }
 
-async fn exchange(app: &TestApp, code: &str, workspace: &str, verifier: &str) -> (u16, Value) {
+pub(crate) async fn exchange(app: &TestApp, code: &str, workspace: &str, verifier: &str) -> (u16, Value) {
     let body = json!({ "code": code, "workspace_id": workspace, "code_verifier": verifier });
     let response = app.post("/auth/token").json(&body).send().await.expect("answer");
     (response.status().as_u16(), response.json().await.expect("json"))
 }
 
-async fn workspace_of(app: &TestApp, email: &str, slug: &str) -> String {
+/// The account with an address.
+pub(crate) async fn user_of(app: &TestApp, email: &str) -> Option<User> {
     let mut tx = app.app.database().read().await.expect("tx");
-    let user = app
-        .app
-        .access()
-        .users
-        .find_by_email(&mut tx, email)
-        .await
-        .expect("users")
-        .expect("user");
-    drop(tx);
+    let users = &app.app.access().users;
+    users.find_by_email(&mut tx, email).await.expect("users")
+}
+
+pub(crate) async fn workspace_of(app: &TestApp, email: &str, slug: &str) -> String {
+    let user = user_of(app, email).await.expect("user");
     app.workspace(user.id, slug).await.to_string()
 }
 
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("payload");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64url")).expect("json")
 }
@@ -297,6 +305,63 @@ on_both_backends! {
         let (status, tokens) = exchange(&app, &code, &workspace, VERIFIER).await;
         assert_eq!(status, 200, "{tokens}");
         assert_eq!(claims(tokens["access_token"].as_str().expect("token"))["sub"], there.id.to_string());
+    }
+
+    async fn two_providers_that_vouch_for_an_address_are_one_account_where_it_is_configured(store: TestStore) {
+        let second = Provider::start(std::sync::Arc::clone(&store.clock)).await;
+        let (app, first) = start(store, |options| {
+            let mut linking = second.settings("second");
+            linking.link_by_verified_email = true;
+            options.providers.extend([second.settings("careful"), linking]);
+        })
+        .await;
+        first.next(Person::new("1", "ann@example.com"), Twist::None);
+        code_of(&login(&app).await);
+        let ann = user_of(&app, "ann@example.com").await.expect("an account");
+        let workspace = app.workspace(ann.id, "acme").await.to_string();
+
+        second.next(Person::new("a", "ann@example.com").with("email_verified", json!(false)), Twist::None);
+        assert_eq!(title(login_with(&app, "second").await).await, (403, "Email Not Verified".to_owned()));
+        second.next(Person::new("a", "ann@example.com"), Twist::None);
+        assert_eq!(title(login_with(&app, "careful").await).await, (409, "Email Already Used".to_owned()));
+        let code = code_of(&login_with(&app, "second").await);
+        let (status, tokens) = exchange(&app, &code, &workspace, VERIFIER).await;
+        assert_eq!(status, 200, "{tokens}");
+        assert_eq!(claims(tokens["access_token"].as_str().expect("token"))["sub"], ann.id.to_string());
+        // One account at each provider: another subject there with her address is somebody else.
+        second.next(Person::new("b", "ann@example.com"), Twist::None);
+        assert_eq!(title(login_with(&app, "second").await).await, (409, "Email Already Used".to_owned()));
+        code_of(&login(&app).await);
+    }
+
+    async fn an_account_whose_address_nobody_vouched_for_is_never_linked_to(store: TestStore) {
+        let (app, provider) = start(store, |options| options.providers[0].link_by_verified_email = true).await;
+        // Eve makes an account with Ann's address before Ann comes.
+        let eve = Person::new("eve", "").with("email", json!(null)).with("preferred_username", "ann@example.com".into());
+        provider.next(eve, Twist::None);
+        code_of(&login(&app).await);
+        let made = user_of(&app, "ann@example.com").await.expect("an account");
+        assert_eq!(made.email_verified_at, None);
+        provider.next(Person::new("ann", "ann@example.com"), Twist::None);
+        assert_eq!(title(login(&app).await).await, (409, "Email Already Used".to_owned()));
+    }
+
+    async fn a_name_that_looks_like_an_address_is_one_for_want_of_another(store: TestStore) {
+        let (app, provider) = start(store, |_| {}).await;
+        let ann = || Person::new("1", "").with("email", json!(null));
+        for (person, expected) in [
+            (ann().with("preferred_username", "ann".into()), "No Email Address"),
+            (ann().with("preferred_username", "ann@example.com".into()).with("email_verified", json!(false)), "Email Not Verified"),
+            (ann().with("upn", "ann@example.com".into()).with("email_verified", json!(null)), "Email Not Verified"),
+            // Claims of Microsoft's mean nothing elsewhere, and spoil nothing.
+            (ann().with("tid", json!({})).with("oid", json!(7)), "No Email Address"),
+        ] {
+            provider.next(person.clone(), Twist::None);
+            assert_eq!(title(login(&app).await).await, (403, expected.to_owned()), "{person:?}");
+        }
+        provider.next(Person::new("1", "real@example.com").with("preferred_username", "ann@example.com".into()), Twist::None);
+        code_of(&login(&app).await);
+        assert!(user_of(&app, "real@example.com").await.is_some_and(|user| user.email_verified_at.is_some()));
     }
 
     async fn the_same_subject_is_the_same_account_whatever_its_address(store: TestStore) {

@@ -4,11 +4,26 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin_permissions;
+mod admin_users;
+mod admin_workspaces;
 mod answer;
 mod apps;
 mod auth;
+mod authz;
 mod basics;
+mod entra;
+mod github;
+mod hostile;
+mod invitations;
 mod login;
 mod permissions;
+mod races;
 mod replication;
+mod revocation;
+mod role_matrix;
+mod roles;
+mod several;
+mod tenants;
+mod vouch;
 mod workspaces;

@@ -250,8 +250,10 @@ on_both_backends! {
 
         let member = format!("/workspaces/{workspace}/members/{}", bob.id);
         assert_eq!(send(app.request(Method::DELETE, &member).bearer(&hers)).await.status, 204);
-        assert_eq!(may(&app, &key, &his).await, (false, false));
+        let check = app.post("/permissions/check").key(&key).bearer(&his).json(&json!({ "checks": [] }));
+        assert_eq!(send(check).await.problem(), (401, "Token has been revoked"));
         app.member(workspace, "bob@example.com", Viewer).await;
+        let his = app.tokens(bob.id, workspace).await;
         assert_eq!(may(&app, &key, &his).await, (false, false), "what he had does not come back with him");
     }
 }

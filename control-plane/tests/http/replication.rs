@@ -59,7 +59,7 @@ on_both_backends! {
         let other = store.another_process().await;
         let (clock, short_lived) = (Arc::clone(&store.clock), Arc::clone(&store.short_lived));
         let first = TestApp::start(store).await;
-        let second = TestApp::beside(&first, other, short_lived, clock).await;
+        let second = TestApp::beside(&first, other, short_lived, clock, Options::default()).await;
         let (_, _, pair) = first.owner("ann@example.com", "acme").await;
         // The token was minted a moment ago by the other one: the answer waits for its revision.
         assert_eq!(status(second.get("/users/me").bearer(&pair)).await, 200);

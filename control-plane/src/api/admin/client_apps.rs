@@ -12,6 +12,7 @@ use sentinel_core::id::{ClientAppId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::api::wire::Moment;
+use crate::api::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::{Admin, Json, Path};
@@ -113,17 +114,8 @@ async fn update(
         is_active: body.is_active,
     };
     let mut tx = super::write(&app, &admin).await?;
-    let revoked = if body.revoke_sessions {
-        app.access().client_apps.lock(&mut tx, id).await?;
-        app.sessions.end_of_client_app(&mut tx, id).await?
-    } else {
-        0
-    };
-    let updated = app
-        .access()
-        .client_apps
-        .update(&mut tx, Some(admin.id), id, change, revoked)
-        .await?;
+    let updated =
+        withdraw::update_client_app(&app, &mut tx, Some(admin.id), id, change, body.revoke_sessions).await?;
     let committed = commit(&app, tx).await?;
     app.origins.forget().await;
     Ok((committed, Json(ClientAppBody::from(updated))))
@@ -133,15 +125,12 @@ async fn delete(
     State(app): State<App>,
     admin: Admin,
     Path(id): Path<ClientAppId>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let mut tx = super::write(&app, &admin).await?;
-    app.access()
-        .client_apps
-        .delete(&mut tx, Some(admin.id), id)
-        .await?;
-    tx.commit().await?;
+    withdraw::delete_client_app(&app, &mut tx, Some(admin.id), id).await?;
+    let committed = commit(&app, tx).await?;
     app.origins.forget().await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, committed, ()))
 }
 
 fn bounded(redirect_uris: &[RedirectUri]) -> Result<(), ApiError> {

@@ -2,15 +2,25 @@
 
 mod activity;
 mod client_apps;
+mod groups;
+mod members;
+mod permissions;
+mod role_holders;
+mod roles;
+mod service_actions;
 mod service_apps;
+pub mod stats;
 mod users;
 mod workspaces;
 
 use axum::Router;
+use sentinel_access::activity::Page;
+use sentinel_access::search::Search;
 use sentinel_store::WriteTx;
 
+use crate::api::wire::PageBody;
 use crate::app::App;
-use crate::extract::{Admin, admin::refused};
+use crate::extract::{Admin, Json, admin::refused};
 use crate::problem::ApiError;
 
 /// `/admin`.
@@ -18,7 +28,14 @@ pub fn routes() -> Router<App> {
     Router::new()
         .merge(activity::routes())
         .merge(client_apps::routes())
+        .merge(groups::routes())
+        .merge(members::routes())
+        .merge(permissions::routes())
+        .merge(role_holders::routes())
+        .merge(roles::routes())
+        .merge(service_actions::routes())
         .merge(service_apps::routes())
+        .merge(stats::routes())
         .merge(users::routes())
         .merge(workspaces::routes())
 }
@@ -32,4 +49,23 @@ async fn write(app: &App, admin: &Admin) -> Result<WriteTx, ApiError> {
         .await
         .map_err(refused)?;
     Ok(tx)
+}
+
+/// One page of what was found, on the wire.
+fn page_of<T, B: From<T>>(found: Page<T>, page: u32, page_size: u32) -> Json<PageBody<B>> {
+    Json(PageBody {
+        items: found.items.into_iter().map(Into::into).collect(),
+        total: found.total,
+        page,
+        page_size,
+    })
+}
+
+/// A text of the query that is looked for, if one is given.
+fn searched(field: &str, text: Option<String>) -> Result<Option<Search>, ApiError> {
+    text.map(|text| {
+        text.parse()
+            .map_err(|error| ApiError::invalid(["query", field], error))
+    })
+    .transpose()
 }

@@ -16,6 +16,7 @@ use sentinel_token::PlainServiceKey;
 use serde::{Deserialize, Serialize};
 
 use crate::api::wire::Moment;
+use crate::api::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::body::Whole;
@@ -175,11 +176,7 @@ async fn update(
     Json(body): Json<UpdateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = super::write(&app, &admin).await?;
-    let updated = app
-        .access()
-        .service_apps
-        .update(&mut tx, Some(admin.id), id, body.into())
-        .await?;
+    let updated = withdraw::update_service_app(&app, &mut tx, Some(admin.id), id, body.into()).await?;
     let committed = commit(&app, tx).await?;
     app.origins.forget().await;
     Ok((committed, Json(ServiceAppBody::from(updated))))
@@ -191,10 +188,7 @@ async fn delete(
     Path(id): Path<ServiceAppId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let mut tx = super::write(&app, &admin).await?;
-    app.access()
-        .service_apps
-        .delete(&mut tx, Some(admin.id), id)
-        .await?;
+    withdraw::delete_service_app(&app, &mut tx, Some(admin.id), id).await?;
     let committed = commit(&app, tx).await?;
     app.origins.forget().await;
     Ok((StatusCode::NO_CONTENT, committed, ()))

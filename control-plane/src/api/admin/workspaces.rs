@@ -1,18 +1,20 @@
-//! All workspaces of the installation, and who is in them. An administrator acts in each as its owner.
+//! All workspaces of the installation. An administrator acts in each as its owner.
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::get;
 use sentinel_access::members::Authority;
-use sentinel_access::workspaces::ListedWorkspace;
+use sentinel_access::workspaces::{DetailedWorkspace, ListedWorkspace, NamedWorkspace};
 use sentinel_core::id::WorkspaceId;
+use sentinel_core::name::Slug;
 use serde::Serialize;
 
-use crate::api::members::{InviteBody, MemberBody};
-use crate::api::wire::{OK, PageBody, PageQuery};
-use crate::api::workspaces::{CreateBody, WorkspaceBody};
+use super::page_of;
+use crate::api::wire::{PageBody, PageQuery};
+use crate::api::withdraw;
+use crate::api::workspaces::{CreateBody, UpdateBody, WorkspaceBody};
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::{Admin, Json, Path, Query};
@@ -22,8 +24,11 @@ use crate::problem::ApiError;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/admin/workspaces", get(list).post(create))
-        .route("/admin/workspaces/{workspace}/members", get(members))
-        .route("/admin/workspaces/{workspace}/members/invite", post(invite))
+        .route("/admin/workspaces/all", get(names))
+        .route(
+            "/admin/workspaces/{workspace}",
+            get(show).patch(update).delete(delete),
+        )
 }
 
 #[derive(Serialize)]
@@ -42,6 +47,41 @@ impl From<ListedWorkspace> for ListedBody {
     }
 }
 
+#[derive(Serialize)]
+struct DetailBody {
+    #[serde(flatten)]
+    workspace: WorkspaceBody,
+    member_count: i64,
+    group_count: i64,
+}
+
+impl From<DetailedWorkspace> for DetailBody {
+    fn from(detailed: DetailedWorkspace) -> Self {
+        Self {
+            workspace: detailed.workspace.into(),
+            member_count: detailed.member_count,
+            group_count: detailed.group_count,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NamedBody {
+    id: WorkspaceId,
+    name: String,
+    slug: Slug,
+}
+
+impl From<NamedWorkspace> for NamedBody {
+    fn from(named: NamedWorkspace) -> Self {
+        Self {
+            id: named.id,
+            name: named.name,
+            slug: named.slug,
+        }
+    }
+}
+
 async fn list(
     State(app): State<App>,
     _: Admin,
@@ -50,13 +90,13 @@ async fn list(
     let (page, page_size) = page.parts()?;
     let mut tx = app.database().read().await?;
     let found = app.access().workspaces.list_all(&mut tx, page, page_size).await?;
-    let items = found.items.into_iter().map(Into::into).collect();
-    Ok(Json(PageBody {
-        items,
-        total: found.total,
-        page,
-        page_size,
-    }))
+    Ok(page_of(found, page, page_size))
+}
+
+async fn names(State(app): State<App>, _: Admin) -> Result<Json<Vec<NamedBody>>, ApiError> {
+    let mut tx = app.database().read().await?;
+    let found = app.access().workspaces.names(&mut tx).await?;
+    Ok(Json(found.into_iter().map(Into::into).collect()))
 }
 
 async fn create(
@@ -78,30 +118,41 @@ async fn create(
     Ok((StatusCode::CREATED, committed, Json(body)))
 }
 
-async fn members(
+async fn show(
     State(app): State<App>,
     _: Admin,
     Path(workspace): Path<WorkspaceId>,
-) -> Result<Json<Vec<MemberBody>>, ApiError> {
+) -> Result<Json<DetailBody>, ApiError> {
     let mut tx = app.database().read().await?;
-    let members = app.access().members.list(&mut tx, workspace, None, None).await?;
-    Ok(Json(members.into_iter().map(Into::into).collect()))
+    let found = app.access().workspaces.detail(&mut tx, workspace).await?;
+    Ok(Json(found.into()))
 }
 
-async fn invite(
+async fn update(
     State(app): State<App>,
     admin: Admin,
     Path(workspace): Path<WorkspaceId>,
-    Json(body): Json<InviteBody>,
+    Json(body): Json<UpdateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let access = app.access();
+    let workspaces = &app.access().workspaces;
+    let by = Authority::of_administrator(workspace, Some(admin.id));
     let mut tx = super::write(&app, &admin).await?;
-    let workspace = access.workspaces.get(&mut tx, workspace).await?;
-    let by = Authority::of_administrator(workspace.id, Some(admin.id));
-    access
-        .members
-        .invite(&mut tx, &by, &body.email, body.role)
+    workspaces
+        .update(&mut tx, &by, body.name, body.description)
         .await?;
+    let updated = workspaces.detail(&mut tx, workspace).await?;
     let committed = commit(&app, tx).await?;
-    Ok((StatusCode::CREATED, committed, Json(OK)))
+    Ok((committed, Json(DetailBody::from(updated))))
+}
+
+async fn delete(
+    State(app): State<App>,
+    admin: Admin,
+    Path(workspace): Path<WorkspaceId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let by = Authority::of_administrator(workspace, Some(admin.id));
+    let mut tx = super::write(&app, &admin).await?;
+    withdraw::delete_workspace(&app, &mut tx, &by).await?;
+    let committed = commit(&app, tx).await?;
+    Ok((StatusCode::NO_CONTENT, committed, ()))
 }

@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn login(State(app): State<App>, Path(provider): Path<String>) -> Result<Response, ApiError> {
     match app.login.begin_admin(&provider).await {
-        Ok(started) => to_provider(&started, app.is_https()),
+        Ok(started) => to_provider(&started, cookie::LOGIN_PATH, app.is_https()),
         Err(LoginError::UnknownProvider) => Err(ApiError::bad_request(format!(
             "Provider '{provider}' is not configured"
         ))),
@@ -88,7 +88,7 @@ async fn callback(
             None => callback_page(refusal).into_response(),
         },
     };
-    forget_login(&mut response, used, secure)?;
+    forget_login(&mut response, used, cookie::LOGIN_PATH, secure)?;
     Ok(response)
 }
 

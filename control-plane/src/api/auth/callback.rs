@@ -10,7 +10,7 @@ use axum::routing::get;
 use sentinel_identity::{CallbackQuery, Context, Finished, Login};
 use serde::Deserialize;
 
-use super::cookie::no_login;
+use super::cookie::{LOGIN_PATH, no_login};
 use super::errors::callback_page;
 use crate::app::App;
 use crate::extract::admin::cookie;
@@ -67,20 +67,21 @@ async fn callback(
         }
         Err(refusal) => callback_page(refusal).into_response(),
     };
-    forget_login(&mut response, used, app.is_https())?;
+    forget_login(&mut response, used, LOGIN_PATH, app.is_https())?;
     Ok(response)
 }
 
-/// Removes the cookie of the login that came back.
+/// Removes the cookie of the login that came back to `path`.
 pub(crate) fn forget_login(
     response: &mut Response,
     name: Option<String>,
+    path: &str,
     secure: bool,
 ) -> Result<(), ApiError> {
     if let Some(name) = name {
         response
             .headers_mut()
-            .append(SET_COOKIE, no_login(&name, secure)?);
+            .append(SET_COOKIE, no_login(&name, path, secure)?);
     }
     Ok(())
 }

@@ -6,8 +6,13 @@ use sentinel_identity::Started;
 use crate::extract::ADMIN_COOKIE;
 use crate::problem::ApiError;
 
+/// Where the cookie of a login goes.
+pub(crate) const LOGIN_PATH: &str = "/auth";
+/// Where the cookie of a page's round trip to a provider goes.
+pub(crate) const HANDOVER_PATH: &str = "/authz";
+
 /// The cookie of a login that begins. `Lax`, because the browser brings it back from another site.
-pub(crate) fn of_login(started: &Started, secure: bool) -> Result<HeaderValue, ApiError> {
+pub(crate) fn of_login(started: &Started, path: &str, secure: bool) -> Result<HeaderValue, ApiError> {
     let Started {
         cookie_name,
         cookie_value,
@@ -15,15 +20,15 @@ pub(crate) fn of_login(started: &Started, secure: bool) -> Result<HeaderValue, A
         ..
     } = started;
     header(format!(
-        "{cookie_name}={cookie_value}; HttpOnly; Max-Age={max_age}; Path=/auth; SameSite=Lax{}",
+        "{cookie_name}={cookie_value}; HttpOnly; Max-Age={max_age}; Path={path}; SameSite=Lax{}",
         flag(secure)
     ))
 }
 
 /// Removes the cookie of a login that has come back.
-pub(crate) fn no_login(name: &str, secure: bool) -> Result<HeaderValue, ApiError> {
+pub(crate) fn no_login(name: &str, path: &str, secure: bool) -> Result<HeaderValue, ApiError> {
     header(format!(
-        "{name}=; HttpOnly; Max-Age=0; Path=/auth; SameSite=Lax{}",
+        "{name}=; HttpOnly; Max-Age=0; Path={path}; SameSite=Lax{}",
         flag(secure)
     ))
 }
@@ -72,7 +77,7 @@ mod tests {
             max_age: 600,
         };
         assert_eq!(
-            text(of_login(&started, false).expect("header")),
+            text(of_login(&started, LOGIN_PATH, false).expect("header")),
             "sentinel_login_x=v; HttpOnly; Max-Age=600; Path=/auth; SameSite=Lax"
         );
         assert!(text(no_admin(false).expect("header")).contains("Max-Age=0"));

@@ -50,18 +50,18 @@ async fn login(
         state: asked.state,
     };
     match app.login.begin(&provider, asked, &context(&client)).await {
-        Ok(started) => to_provider(&started, app.is_https()),
+        Ok(started) => to_provider(&started, cookie::LOGIN_PATH, app.is_https()),
         Err(error @ LoginError::State) => Err(ApiError::invalid(["query", "state"], error)),
         Err(error) => Ok(begin_page(error).into_response()),
     }
 }
 
-/// The redirect to the provider, with the cookie that the browser has to bring back.
-pub(crate) fn to_provider(started: &Started, secure: bool) -> Result<Response, ApiError> {
+/// The redirect to the provider, with the cookie that the browser has to bring back to `path`.
+pub(crate) fn to_provider(started: &Started, path: &str, secure: bool) -> Result<Response, ApiError> {
     let location = HeaderValue::try_from(started.url.as_str()).map_err(ApiError::internal)?;
     let headers = [
         (LOCATION, location),
-        (SET_COOKIE, cookie::of_login(started, secure)?),
+        (SET_COOKIE, cookie::of_login(started, path, secure)?),
     ];
     Ok((StatusCode::FOUND, headers).into_response())
 }

@@ -7,10 +7,10 @@ use crate::app::App;
 use crate::middleware::rate;
 
 mod admin;
-mod callback;
-mod cookie;
+pub(super) mod callback;
+pub(super) mod cookie;
 mod errors;
-mod login;
+pub(super) mod login;
 mod logout;
 mod providers;
 mod token;

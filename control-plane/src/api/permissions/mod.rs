@@ -26,7 +26,7 @@ pub fn routes() -> Router<App> {
 /// `user` or `group`.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum GranteeType {
+pub(super) enum GranteeType {
     User,
     Group,
 }
@@ -34,21 +34,36 @@ enum GranteeType {
 /// `view` or `edit`.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(super) enum Level {
     View,
     Edit,
 }
 
+/// A share to be given or taken back. Taking back does not ask which permission it was.
+#[derive(Deserialize)]
+pub(super) struct ShareRequest {
+    pub(super) grantee_type: GranteeType,
+    pub(super) grantee_id: Uuid,
+    pub(super) permission: Level,
+}
+
+/// Who shall see a resource without a share.
+#[derive(Deserialize)]
+pub(super) struct VisibilityBody {
+    pub(super) visibility: Visibility,
+}
+
 /// Whom a share is for, on the wire.
-fn grantee(kind: GranteeType, id: Uuid) -> Grantee {
+pub(super) fn grantee(kind: GranteeType, id: Uuid) -> Grantee {
     match kind {
         GranteeType::User => Grantee::User(UserId::from(id)),
         GranteeType::Group => Grantee::Group(GroupId::from(id)),
     }
 }
 
+/// A share on the wire.
 #[derive(Serialize)]
-struct ShareBody {
+pub(super) struct ShareBody {
     id: ShareId,
     grantee_type: GranteeType,
     grantee_id: Uuid,

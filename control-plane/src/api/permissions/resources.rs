@@ -10,7 +10,7 @@ use sentinel_core::id::{PermissionId, ResourceId, UserId, WorkspaceId};
 use sentinel_core::name::{ResourceType, ServiceName};
 use serde::{Deserialize, Serialize};
 
-use super::{PermissionBody, ShareBody};
+use super::{PermissionBody, ShareBody, VisibilityBody};
 use crate::api::wire::Moment;
 use crate::app::App;
 use crate::commit::commit;
@@ -55,11 +55,6 @@ impl TryFrom<RegisterBody> for NewResource {
             visibility: body.visibility,
         })
     }
-}
-
-#[derive(Deserialize)]
-struct VisibilityBody {
-    visibility: Visibility,
 }
 
 #[derive(Serialize)]

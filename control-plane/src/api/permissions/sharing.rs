@@ -7,10 +7,8 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use sentinel_authz::sentinel::ShareLevel;
 use sentinel_core::id::PermissionId;
-use serde::Deserialize;
-use uuid::Uuid;
 
-use super::{GranteeType, Level, grantee};
+use super::{Level, ShareRequest, grantee};
 use crate::api::wire::OK;
 use crate::app::App;
 use crate::commit::commit;
@@ -19,14 +17,6 @@ use crate::problem::ApiError;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/permissions/{permission}/share", post(share).delete(unshare))
-}
-
-/// Both directions take the same body; taking back does not ask which permission it was.
-#[derive(Deserialize)]
-struct ShareRequest {
-    grantee_type: GranteeType,
-    grantee_id: Uuid,
-    permission: Level,
 }
 
 impl From<Level> for ShareLevel {
