@@ -1,15 +1,15 @@
 // The certified OpenID provider `oidc-provider` with its own development login pages, for the login tests.
 //
-// node server.js PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// node server.js PORT CLIENTS
 //
-// Listens on loopback only, prints one line `ready ISSUER` when it does, and keeps everything in memory. Any login name
+// CLIENTS is a JSON array of clients as `oidc-provider` takes them. Listens on loopback only, prints one line `ready ISSUER` when it does, and keeps everything in memory. Any login name
 // is an account whose e-mail address is that name; names that begin with `unverified` have an address that the provider
 // does not vouch for.
 
 import crypto from 'node:crypto';
 import Provider from 'oidc-provider';
 
-const [port, clientId, clientSecret, ...redirectUris] = process.argv.slice(2);
+const [port, clients] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 
 const account = (id) => ({
@@ -25,7 +25,7 @@ const account = (id) => ({
 const { privateKey } = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: clientId, client_secret: clientSecret, redirect_uris: redirectUris }],
+  clients: JSON.parse(clients),
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
   // Sentinel reads the identity from the ID token, as Google and Microsoft Entra ID fill it.
   conformIdTokenClaims: false,

@@ -3,4 +3,5 @@
 //! Nothing here replaces a part of the product by something simpler.
 
 pub mod node;
+pub mod python;
 pub mod whole;

@@ -5,17 +5,28 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sentinel_quickstart::http::{Ask, Form, Http};
+use sentinel_quickstart::http::{Ask, Browser, Form, Http, Secret};
 use sentinel_quickstart::provider::Client;
-use sentinel_quickstart::scene::random_text;
+use sentinel_quickstart::scene::{challenge_of, random_text, walk};
 use sentinel_quickstart::system::{Outside, callbacks};
+use serde_json::{Value, json};
+use url::Url;
 use xtask::guard::Guarded;
 use xtask::scratch::free_port;
 
 /// How long the provider may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running provider with one client: the control plane on `control_plane_port`.
+/// An application that people sign in to without Sentinel, by its id at the provider: a public client.
+pub const APP: &str = "notes-app";
+
+/// Another one.
+pub const ANOTHER_APP: &str = "another-app";
+
+/// Where the provider sends people back to these applications. Nothing listens there: the test is the application.
+const APP_REDIRECT: &str = "http://127.0.0.1:9/signed-in";
+
+/// A running provider, with the control plane on `control_plane_port` [`APP`] and [`ANOTHER_APP`] as clients.
 #[derive(Debug)]
 pub struct NodeProvider {
     /// How the control plane reaches it.
@@ -43,11 +54,25 @@ impl NodeProvider {
             secret: random_text(),
             redirect_uris: callbacks(&control_plane),
         };
+        let clients: Vec<Value> = [APP, ANOTHER_APP]
+            .iter()
+            .map(|app| {
+                json!({
+                    "client_id": app,
+                    "redirect_uris": [APP_REDIRECT],
+                    "token_endpoint_auth_method": "none",
+                })
+            })
+            .chain([json!({
+                "client_id": client.id,
+                "client_secret": client.secret,
+                "redirect_uris": client.redirect_uris,
+            })])
+            .collect();
         let mut command = Command::new("node");
         command
             .current_dir(&dir)
-            .args(["server.js", &port.to_string(), &client.id, &client.secret])
-            .args(&client.redirect_uris)
+            .args(["server.js", &port.to_string(), &Value::from(clients).to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -76,6 +101,74 @@ impl NodeProvider {
             control_plane_port,
             _process: process,
         })
+    }
+
+    /// Signs somebody in at an application, which asks the provider by itself, and returns the ID token that it gets.
+    ///
+    /// # Errors
+    /// The login ends without one.
+    pub async fn sign_in_to_app(&self, http: &Http, app: &str, email: &str, nonce: &str) -> Result<String> {
+        self.id_token(http, app, APP_REDIRECT, None, email, nonce).await
+    }
+
+    /// The same for an application that shares the client of the control plane.
+    ///
+    /// # Errors
+    /// The login ends without a token.
+    pub async fn sign_in_to_own_client(&self, http: &Http, email: &str, nonce: &str) -> Result<String> {
+        let Client {
+            id,
+            secret,
+            redirect_uris,
+        } = &self.outside.client;
+        let redirect_uri = redirect_uris.first().context("the client has no address")?;
+        let secret = Secret::new("the client's secret", secret);
+        self.id_token(http, id, redirect_uri, Some(&secret), email, nonce)
+            .await
+    }
+
+    async fn id_token(
+        &self,
+        http: &Http,
+        client: &str,
+        redirect_uri: &str,
+        secret: Option<&Secret>,
+        email: &str,
+        nonce: &str,
+    ) -> Result<String> {
+        let issuer = &self.outside.issuer;
+        let verifier = random_text();
+        let start = Url::parse_with_params(
+            &format!("{issuer}/auth"),
+            [
+                ("response_type", "code"),
+                ("client_id", client),
+                ("redirect_uri", redirect_uri),
+                ("scope", "openid email profile"),
+                ("code_challenge", &challenge_of(&verifier)),
+                ("code_challenge_method", "S256"),
+                ("nonce", nonce),
+            ],
+        )?;
+        let mut browser = Browser::new(http.clone());
+        let (back, _) = walk(&mut browser, Ask::get(start), redirect_uri, sign_in_as(email)).await?;
+        let code = back
+            .query_pairs()
+            .find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
+            .with_context(|| format!("the application's login came back without a code: {back}"))?;
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("redirect_uri", redirect_uri),
+            ("code", &code),
+            ("code_verifier", &verifier),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut ask = Ask::post(format!("{issuer}/token")).form(fields.to_vec());
+        if let Some(secret) = secret {
+            ask = ask.basic(client, secret);
+        }
+        http.send(&ask).await?.expect(200)?.text("id_token")
     }
 }
 

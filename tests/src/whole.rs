@@ -8,6 +8,7 @@ use sentinel_quickstart::system::{Options, Outside, Ports, Programs, Staleness, 
 use tempfile::TempDir;
 use xtask::postgres::Postgres;
 use xtask::redis::Redis;
+use xtask::scratch::free_port;
 
 /// A running system. Everything ends, and every file goes, with this value.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Whole {
     /// # Errors
     /// A program was not built or does not become ready.
     pub async fn on_sqlite() -> Result<Self> {
-        Self::start(None, None, None, Ports::ANY).await
+        Self::start(None, None, None, free_port()?).await
     }
 
     /// As a deployment: PostgreSQL and Redis, each a server of its own.
@@ -43,7 +44,13 @@ impl Whole {
     /// # Errors
     /// As [`Whole::on_sqlite`], or a server is not installed.
     pub async fn on_postgres() -> Result<Self> {
-        Self::start(Some(Postgres::start()?), Some(Redis::start()?), None, Ports::ANY).await
+        Self::start(
+            Some(Postgres::start()?),
+            Some(Redis::start()?),
+            None,
+            free_port()?,
+        )
+        .await
     }
 
     /// On the embedded defaults, with a login provider that runs already; the control plane gets the port for which it
@@ -52,29 +59,41 @@ impl Whole {
     /// # Errors
     /// As [`Whole::on_sqlite`].
     pub async fn with_provider(provider: Outside, control_plane: u16) -> Result<Self> {
-        let ports = Ports {
-            control_plane,
-            ..Ports::ANY
-        };
-        Self::start(None, None, Some(provider), ports).await
+        Self::start(None, None, Some(provider), control_plane).await
+    }
+
+    /// The same as a deployment: PostgreSQL and Redis, each a server of its own.
+    ///
+    /// # Errors
+    /// As [`Whole::on_postgres`].
+    pub async fn with_provider_on_postgres(provider: Outside, control_plane: u16) -> Result<Self> {
+        let (postgres, redis) = (Postgres::start()?, Redis::start()?);
+        Self::start(Some(postgres), Some(redis), Some(provider), control_plane).await
     }
 
     async fn start(
         postgres: Option<Postgres>,
         redis: Option<Redis>,
         provider: Option<Outside>,
-        ports: Ports,
+        control_plane: u16,
     ) -> Result<Self> {
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let http = Http::new()?;
         let options = Options {
             state: State::take(&dir.path().join("state"))?,
             programs: Programs::in_dir(&xtask::cargo::target_dir())?,
-            ports,
+            ports: Ports {
+                control_plane,
+                control_plane_admin: free_port()?,
+                proxy: free_port()?,
+                proxy_admin: free_port()?,
+                ..Ports::ANY
+            },
             database_url: postgres.as_ref().map(Postgres::url),
             redis_url: redis.as_ref().map(Redis::url),
             provider,
             staleness: STALENESS,
+            logins_per_minute: None,
         };
         let system = System::start(options, &http).await?;
         Ok(Self {

@@ -2,6 +2,7 @@
 //!
 //! Only the standard library is used, so that the first command on a fresh machine starts in seconds.
 
+pub mod bench;
 pub mod cargo;
 pub mod check;
 pub mod guard;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Failure, Outcome, check, quickstart, test, tools};
+use xtask::{Failure, Outcome, bench, check, quickstart, test, tools};
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
@@ -11,6 +11,8 @@ usage: cargo xtask COMMAND
                 build everything, start it on the embedded defaults and show the main job
   test [ARGS]   run every test on SQLite + memory and on PostgreSQL + Redis, both started and
                 stopped by this command; ARGS go to `cargo test --workspace`
+  bench control-plane [--json FILE] [--seconds N] [--rounds N] [--profile release|dev]
+                measure the control plane on PostgreSQL and Redis, all started and stopped by this command
   check         what CI asks for: formatting, clippy, documentation, generated files, then the tests
   setup         install what the other commands need (Debian, as root), or say what to install
   help          this text
@@ -36,6 +38,7 @@ fn run(command: &str, args: &[String]) -> Outcome {
     match command {
         "quickstart" => quickstart::run(args),
         "test" => test::run(args),
+        "bench" => bench::run(args),
         "check" => check::run(),
         "setup" => tools::require(tools::ALL).map(drop),
         "help" | "--help" | "-h" => {

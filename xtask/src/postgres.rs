@@ -20,6 +20,7 @@ pub struct Postgres {
     account: Option<Account>,
     port: u16,
     password: String,
+    durable: bool,
     running: Option<(Child, Guard)>,
     scratch: Scratch,
 }
@@ -30,6 +31,18 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL is not installed, or does not start; the text has the end of its log.
     pub fn start() -> Outcome<Self> {
+        Self::create(false)
+    }
+
+    /// The same, but a commit is on the disk when it is confirmed, as in production: for measurements.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub fn start_durable() -> Outcome<Self> {
+        Self::create(true)
+    }
+
+    fn create(durable: bool) -> Outcome<Self> {
         let bin = tools::postgres_bin()
             .ok_or_else(|| Failure::new("PostgreSQL is not installed: run `cargo xtask setup`"))?;
         let account = Account::unprivileged()?;
@@ -47,6 +60,7 @@ impl Postgres {
             account,
             port: free_port()?,
             password,
+            durable,
             running: None,
             scratch,
         };
@@ -61,6 +75,11 @@ impl Postgres {
             "postgres://postgres:{}@127.0.0.1:{}/postgres",
             self.password, self.port
         )
+    }
+
+    /// The number of its first process, the parent of all others, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|(server, _)| server.id())
     }
 
     /// Kills the server and all its processes as a crash would, and leaves its data as it is.
@@ -146,8 +165,9 @@ impl Postgres {
                 "-c",
                 "unix_socket_directories=",
             ])
-            // The data need not survive the machine, only the process.
-            .args(["-c", "fsync=off", "-c", "max_connections=300"])
+            .args(["-c", "max_connections=300"])
+            // In a test the data need not survive the machine, only the process.
+            .args(["-c", if self.durable { "fsync=on" } else { "fsync=off" }])
             .stdout(log)
             .stderr(errors)
             .process_group(0);
@@ -214,7 +234,7 @@ mod tests {
         server.kill().expect("kill");
         server.restart().expect("restart");
         assert_eq!(server.url(), url);
-        let pid = server.running.as_ref().map(|(server, _)| server.id());
+        let pid = server.pid();
         assert!(pid.is_some_and(|pid| server.is_ready(pid)));
         drop(server);
         assert!(!scratch.exists());

@@ -43,6 +43,11 @@ impl Redis {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
+    /// The number of its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(Guarded::pid)
+    }
+
     /// Kills the server as a crash would. What it held is gone.
     ///
     /// # Errors

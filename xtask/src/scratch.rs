@@ -1,8 +1,10 @@
 //! Directories for throw-away servers, and free ports for them.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Doing, Failure, Outcome, tools};
 
@@ -94,15 +96,35 @@ impl Account {
     }
 }
 
-/// A loopback port that nobody listens on now.
+/// Where [`free_port`] looks. Below the ports that Linux gives to whoever asks for any, outgoing connections among them: one
+/// of those may be taken between its choice and the start of the server that it was chosen for.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A loopback port that nobody listens on now. This process gets each one once.
 ///
 /// # Errors
 /// There is none.
 pub fn free_port() -> Outcome<u16> {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .doing(|| "find a free port".to_owned())
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut port = match *next {
+        Some(port) => port,
+        // Several processes may look at the same time.
+        None => PORTS.start + u16::from_be_bytes(random()?) % (PORTS.end - PORTS.start),
+    };
+    for _ in PORTS {
+        let candidate = port;
+        port = if port + 1 < PORTS.end {
+            port + 1
+        } else {
+            PORTS.start
+        };
+        if TcpListener::bind(("127.0.0.1", candidate)).is_ok() {
+            *next = Some(port);
+            return Ok(candidate);
+        }
+    }
+    Err(Failure(format!("no port of {PORTS:?} is free")))
 }
 
 /// 128 bits from the operating system, in hexadecimal.
@@ -110,12 +132,16 @@ pub fn free_port() -> Outcome<u16> {
 /// # Errors
 /// The operating system has none.
 pub fn secret() -> Outcome<String> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random()?)))
+}
+
+fn random<const LENGTH: usize>() -> Outcome<[u8; LENGTH]> {
     use std::io::Read as _;
-    let mut bytes = [0_u8; 16];
+    let mut bytes = [0_u8; LENGTH];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut bytes))
         .doing(|| "read `/dev/urandom`".to_owned())?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -152,6 +178,16 @@ mod tests {
             })
         );
         assert_eq!(Account::find(passwd, "nobod"), None);
+    }
+
+    #[test]
+    fn ports_are_free_and_handed_out_once() {
+        let one = free_port().expect("one");
+        let taken = TcpListener::bind(("127.0.0.1", one + 1));
+        let two = free_port().expect("two");
+        assert!(PORTS.contains(&one) && PORTS.contains(&two));
+        assert_ne!(one, two);
+        assert!(taken.is_err() || two != one + 1);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Tool {
     Node,
     /// Installs that provider.
     Npm,
+    /// Runs the published Python client against the control plane, in an environment of its own.
+    Python,
 }
 
 /// What a build needs.
@@ -33,7 +35,11 @@ pub const ALL: &[Tool] = &[
     Tool::Redis,
     Tool::Node,
     Tool::Npm,
+    Tool::Python,
 ];
+
+/// Succeeds if the Python that runs it is new enough for the client under test, and can make environments with pip.
+const PYTHON_IS_USABLE: &str = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
 
 /// The oldest Node.js that the provider under test runs on.
 const OLDEST_NODE: u32 = 18;
@@ -49,6 +55,7 @@ impl Tool {
             Self::Redis => &["redis-server"],
             Self::Node => &["nodejs"],
             Self::Npm => &["npm"],
+            Self::Python => &["python3", "python3-venv"],
         }
     }
 
@@ -60,6 +67,7 @@ impl Tool {
             Self::Redis => on_path("redis-server").is_some(),
             Self::Node => node_major().is_some_and(|major| major >= OLDEST_NODE),
             Self::Npm => on_path("npm").is_some(),
+            Self::Python => output_of(Command::new("python3").args(["-c", PYTHON_IS_USABLE])).is_some(),
         }
     }
 }
@@ -100,7 +108,8 @@ pub fn require(tools: &[Tool]) -> Outcome {
         Ok(())
     } else {
         Err(Failure(format!(
-            "{still:?} is still missing although `{line}` succeeded (Node.js must be {OLDEST_NODE} or newer)"
+            "{still:?} is still missing although `{line}` succeeded (Node.js must be {OLDEST_NODE} or newer, Python \
+             3.11)"
         )))
     }
 }
@@ -165,7 +174,8 @@ fn major_of(version: &str) -> Option<u32> {
         .ok()
 }
 
-fn output_of(command: &mut Command) -> Option<String> {
+/// What a program prints, if it ends with success.
+pub fn output_of(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     output
         .status

@@ -114,7 +114,7 @@ pub async fn arrive(http: &Http, door: &Door, fill: impl Fn(Form) -> Form) -> Re
 /// # Errors
 /// The control plane's address makes no sense.
 pub fn login_request(door: &Door, verifier: &str, state: &str) -> Result<Ask> {
-    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+    let challenge = challenge_of(verifier);
     let url = Url::parse_with_params(
         &format!("{}/auth/login/{}", door.control_plane, door.provider),
         [
@@ -126,6 +126,11 @@ pub fn login_request(door: &Door, verifier: &str, state: &str) -> Result<Ask> {
         ],
     )?;
     Ok(Ask::get(url))
+}
+
+/// The PKCE challenge (method `S256`) of a verifier.
+pub fn challenge_of(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
 /// Signs an administrator in, up to the cookie.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -97,6 +99,17 @@ impl Ask {
     pub fn bearer(self, token: &Secret) -> Self {
         let value = format!("Bearer {}", token.value);
         self.secret("Authorization", value, format!("Bearer <{}>", token.shown))
+    }
+
+    /// Adds a name and a password (RFC 7617), as an `OAuth` client has them.
+    #[must_use]
+    pub fn basic(self, name: &str, password: &Secret) -> Self {
+        let pair = STANDARD.encode(format!("{name}:{}", password.value));
+        self.secret(
+            "Authorization",
+            format!("Basic {pair}"),
+            format!("Basic <{}>", password.shown),
+        )
     }
 
     /// Adds a service key.
@@ -233,6 +246,12 @@ mod tests {
         let sent: Vec<&str> = ask.headers.iter().map(|header| header.value.as_str()).collect();
         assert_eq!(sent, ["Bearer eyJ", "sk_123", "session=abc"]);
         assert!(!format!("{:?}", Secret::new("shown", "hidden")).contains("hidden"));
+        let ask = Ask::get("http://h/").basic("app", &Secret::new("its secret", "x"));
+        assert_eq!(
+            ask.to_string(),
+            "GET http://h/  Authorization: Basic <its secret>"
+        );
+        assert!(ask.headers.iter().any(|header| header.value == "Basic YXBwOng="));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The people whom the demo provider knows.
 
+use std::sync::LazyLock;
+
 /// One account of the demo provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Person {
@@ -48,9 +50,31 @@ pub const MALLORY: Person = Person {
 /// Everybody.
 pub const PEOPLE: &[Person] = &[OPERATOR, ALICE, BOB, MALLORY];
 
+/// How many accounts there are without a button on the page, for whoever needs a crowd.
+pub const GUESTS: usize = 500;
+
+/// The guest of that number, below [`GUESTS`].
+pub fn guest(number: usize) -> Option<Person> {
+    static CROWD: LazyLock<Vec<Person>> = LazyLock::new(|| (0..GUESTS).map(make_guest).collect());
+    CROWD.get(number).copied()
+}
+
 /// The person of that subject.
 pub fn find(subject: &str) -> Option<Person> {
-    PEOPLE.iter().copied().find(|person| person.subject == subject)
+    let named = PEOPLE.iter().copied().find(|person| person.subject == subject);
+    named.or_else(|| {
+        guest(subject.strip_prefix("guest-")?.parse().ok()?).filter(|guest| guest.subject == subject)
+    })
+}
+
+/// Made once in the life of the process, and kept for as long.
+fn make_guest(number: usize) -> Person {
+    Person {
+        subject: format!("guest-{number}").leak(),
+        name: format!("Guest {number}").leak(),
+        email: format!("guest-{number}@example.com").leak(),
+        part: "is one of many",
+    }
 }
 
 #[cfg(test)]
@@ -62,5 +86,10 @@ mod tests {
         assert_eq!(find("bob"), Some(BOB));
         assert_eq!(find("bob@example.com"), None);
         assert!(PEOPLE.iter().all(|person| find(person.subject) == Some(*person)));
+        assert_eq!(find("guest-7"), guest(7));
+        assert_eq!(guest(7).map(|guest| guest.email), Some("guest-7@example.com"));
+        for nobody in ["guest-500", "guest-07", "guest-+7", "guest-"] {
+            assert_eq!(find(nobody), None, "{nobody}");
+        }
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct ControlPlane<'a> {
     pub(super) admin_email: &'a str,
     pub(super) database_url: Option<&'a str>,
     pub(super) redis_url: Option<&'a str>,
+    pub(super) logins_per_minute: Option<u32>,
 }
 
 /// What the proxy's file is made from.
@@ -60,6 +61,9 @@ pub(super) fn control_plane(from: &ControlPlane<'_>) -> Result<PathBuf> {
     let short_lived = from.redis_url.map_or_else(String::new, |url| {
         format!("short_lived: {{ redis_url: {} }}\n", quoted(url))
     });
+    let limits = from.logins_per_minute.map_or_else(String::new, |number| {
+        format!("limits: {{ logins_per_minute: {number} }}\n")
+    });
     let login = format!(
         "login:\n\
          \x20 admin_emails: [{email}]\n\
@@ -76,7 +80,7 @@ pub(super) fn control_plane(from: &ControlPlane<'_>) -> Result<PathBuf> {
     );
     from.state.write(
         "control-plane.yaml",
-        &[general, database, short_lived, login].concat(),
+        &[general, database, short_lived, limits, login].concat(),
     )
 }
 
