@@ -3,31 +3,26 @@
 //! A credential that is there and bad is refused, even on a route that asks for none. Whether a token was revoked is looked
 //! up for every request, also when its signature was checked before.
 
-mod cache;
-
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use secrecy::ExposeSecret as _;
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{Service, User};
 use sentinel_core::{Denial, Principal, Timestamp};
 use sentinel_feed::ReplicaState;
-use sentinel_token::{HashedServiceKey, KeySet, PlainServiceKey, Verifier, sha256};
+use sentinel_token::{HashedServiceKey, PlainServiceKey, Remembered, Verifier, sha256};
 
 use crate::metrics::TokenCounters;
 use crate::request::Presented;
-use cache::{Cache, Entry};
 
 /// How many verified tokens are remembered.
-const REMEMBERED: usize = 65_536;
+const ROOM: usize = 65_536;
 
 /// Verifies credentials against a state of the replica.
 #[derive(Debug)]
 pub struct Authenticator {
     verifier: Verifier,
-    cache: Cache,
-    keys: ArcSwap<KeySet>,
+    remembered: Remembered,
     counters: TokenCounters,
 }
 
@@ -36,8 +31,7 @@ impl Authenticator {
     pub fn new(verifier: Verifier, counters: TokenCounters) -> Self {
         Self {
             verifier,
-            cache: Cache::with_room_for(REMEMBERED),
-            keys: ArcSwap::default(),
+            remembered: Remembered::with_room_for(ROOM),
             counters,
         }
     }
@@ -65,7 +59,7 @@ impl Authenticator {
 
     fn user(&self, token: &str, state: &ReplicaState, now: Timestamp) -> Result<User, Denial> {
         let digest = sha256(token.as_bytes());
-        let user = if let Some(user) = self.cache.get(&digest, state.keys(), now) {
+        let user = if let Some(user) = self.remembered.find(&digest, state.keys(), now) {
             self.counters.remembered.inc();
             user
         } else {
@@ -93,27 +87,9 @@ impl Authenticator {
             .verifier
             .verify_access(token, state.keys(), now)
             .map_err(sentinel_token::TokenError::denial)?;
-        let expires_at = verified.expires_at();
         let user = Arc::new(User::from(verified));
-        let entry = Entry {
-            digest,
-            keys: self.shared(state.keys()),
-            expires_at,
-            user: Arc::clone(&user),
-        };
-        self.cache.put(entry, now);
+        self.remembered.remember(digest, state.keys(), &user, now);
         Ok(user)
-    }
-
-    /// One copy of the key set for all entries that were verified with it.
-    fn shared(&self, keys: &KeySet) -> Arc<KeySet> {
-        let known = self.keys.load_full();
-        if *known == *keys {
-            return known;
-        }
-        let keys = Arc::new(keys.clone());
-        self.keys.store(Arc::clone(&keys));
-        keys
     }
 }
 

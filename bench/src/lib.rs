@@ -1,0 +1,10 @@
+//! What `cargo xtask bench` runs: the programs as they are shipped, as processes, on servers of their own; load from this
+//! process; and what of all that can be said in figures.
+//!
+//! Nothing here is compared with a figure of another machine except in words, and nothing asserts a time.
+
+pub mod control_plane;
+pub mod cpu;
+pub mod load;
+pub mod report;
+pub mod statistics;
