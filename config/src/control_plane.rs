@@ -9,6 +9,7 @@ mod tokens;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use schemars::Schema;
 use secrecy::SecretString;
 
@@ -39,6 +40,10 @@ section! {
         pub danger_plaintext: bool = "false",
         /// Accept files of secrets that every user of the machine may read.
         pub danger_world_readable_secrets: bool = "false",
+        /// Reverse proxies and load balancers in front of the control plane: addresses, or networks such as `10.0.0.0/8`.
+        /// When one of them connects, the client is the right-most address in `X-Forwarded-For` that is not one of them;
+        /// that header counts for nothing when anybody else connects.
+        pub trusted_proxies: Vec<IpNet> = "[]",
         /// The directory for what the control plane keeps on disk by default: the SQLite database and the key that
         /// encrypts signing keys.
         pub data_dir: PathBuf = "./sentinel-data",
@@ -82,8 +87,14 @@ section! {
         /// 100000; more are answered with 429.
         pub logins_per_minute: u32 = "600",
         /// How many requests a minute one service app may make to resolve tokens of identity providers, 1 to 1000000;
-        /// more are answered with 429. A page that asks without a service key is counted by its address, as a login.
+        /// more are answered with 429.
         pub resolves_per_minute: u32 = "6000",
+        /// How many such requests a minute one address may make without a service key, from pages of registered origins,
+        /// 1 to 100000; more are answered with 429.
+        pub page_resolves_per_minute: u32 = "60",
+        /// How many requests a minute one user may make to change workspaces, members, invitations, groups and himself,
+        /// 1 to 100000; more are answered with 429.
+        pub writes_per_minute: u32 = "120",
     }
 }
 
@@ -154,19 +165,22 @@ fn check(config: &Config, section: &Section<'_>, reader: &mut Reader<'_>) {
 const PLAINTEXT: &str = "`http://` is accepted for this machine only: use `https://`, or set `danger_plaintext: true` to send tokens in clear text";
 
 fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>) {
-    let given = limits.logins_per_minute;
-    if !(1..=100_000).contains(&given) {
-        reader.problem(
-            &section.place_of("logins_per_minute"),
-            format!("`{given}` is out of bounds: 1 to 100000 is accepted"),
-        );
-    }
-    let given = limits.resolves_per_minute;
-    if !(1..=1_000_000).contains(&given) {
-        reader.problem(
-            &section.place_of("resolves_per_minute"),
-            format!("`{given}` is out of bounds: 1 to 1000000 is accepted"),
-        );
+    for (key, given, most) in [
+        ("logins_per_minute", limits.logins_per_minute, 100_000),
+        ("resolves_per_minute", limits.resolves_per_minute, 1_000_000),
+        (
+            "page_resolves_per_minute",
+            limits.page_resolves_per_minute,
+            100_000,
+        ),
+        ("writes_per_minute", limits.writes_per_minute, 100_000),
+    ] {
+        if !(1..=most).contains(&given) {
+            reader.problem(
+                &section.place_of(key),
+                format!("`{given}` is out of bounds: 1 to {most} is accepted"),
+            );
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod duration;
 mod http_url;
+mod network;
 mod plain;
 mod secret;
 mod size;

@@ -13,6 +13,7 @@ use sentinel_store::{Database, ShortLived};
 use url::Url;
 
 use crate::api::admin::stats::KeptStats;
+use crate::extract::client::TrustedProxies;
 use crate::jobs::last_used::LastUsed;
 use crate::metrics::Metrics;
 use crate::middleware::cors::AllowedOrigins;
@@ -79,6 +80,12 @@ pub struct Settings {
     pub logins_per_minute: u64,
     /// How many requests a minute one service app may make to resolve tokens of identity providers.
     pub resolves_per_minute: u64,
+    /// How many such requests a minute one address may make without a service key, as a page.
+    pub page_resolves_per_minute: u64,
+    /// How many requests a minute one user may make to change something.
+    pub writes_per_minute: u64,
+    /// The peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl App {
@@ -128,9 +135,9 @@ impl App {
         if let Some(revision) = at_least
             && replica.load().revision() < revision
         {
-            let head = self.database().head().await?;
             // A revision that does not exist yet is not worth waiting for: nobody was given it.
-            if revision > head {
+            let known = *self.database().subscribe().borrow();
+            if revision > known && revision > self.database().newest().await? {
                 return Err(revision_not_reached());
             }
             if !replica.wait_for(revision, REVISION_WAIT).await {

@@ -16,6 +16,7 @@ pub(crate) use body::Stalled;
 use connections::{Limits, listen};
 
 use crate::assemble::{ControlPlane, GRACE};
+use crate::extract::client::TrustedProxies;
 
 /// The sockets of a control plane.
 pub struct Listeners {
@@ -48,11 +49,19 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let mut background = control_plane.start_background(&stopping);
     let limits = Limits::DEFAULT;
-    let http = listen(listeners.http, control_plane.router(), limits, stopping.clone());
+    let proxies = control_plane.app().settings.trusted_proxies.clone();
+    let http = listen(
+        listeners.http,
+        control_plane.router(),
+        limits,
+        proxies,
+        stopping.clone(),
+    );
     let admin = listen(
         listeners.admin,
         control_plane.operations(),
         limits,
+        TrustedProxies::default(),
         stopping.clone(),
     );
     let serving = async { tokio::join!(http, admin) };

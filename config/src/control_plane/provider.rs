@@ -115,7 +115,9 @@ mod written {
             /// Default: `openid email profile`; with `github`, `read:user user:email`.
             pub scopes: Option<Vec<String>>,
             /// Link a login to an existing account with the same e-mail address, if the provider says that the address is
-            /// verified. Only for providers that really verify: whoever controls one controls the accounts.
+            /// verified. Only for providers that really verify: whoever controls one controls the accounts. An account is
+            /// linked only if every provider that it is known at has this set: one that has not may have made it with
+            /// somebody else's address.
             pub link_by_verified_email: bool = "false",
         }
     }

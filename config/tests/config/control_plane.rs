@@ -43,6 +43,37 @@ fn the_issuer_has_one_spelling() {
 }
 
 #[test]
+fn proxies_are_trusted_by_address_and_by_network() {
+    let home = Home::new();
+    assert!(
+        home.control_plane("")
+            .expect("accepted")
+            .trusted_proxies
+            .is_empty()
+    );
+    let config = home
+        .control_plane("trusted_proxies: [10.0.0.7, 192.0.2.0/24, '2001:db8::/32', '::ffff:198.51.100.1']")
+        .expect("accepted");
+    let shown: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["10.0.0.7/32", "192.0.2.0/24", "2001:db8::/32", "198.51.100.1/32"]
+    );
+}
+
+#[test]
+fn limits_have_defaults_and_bounds() {
+    let home = Home::new();
+    let limits = home.control_plane("").expect("accepted").limits;
+    assert_eq!(
+        (limits.page_resolves_per_minute, limits.writes_per_minute),
+        (60, 120)
+    );
+    let most = "limits: { page_resolves_per_minute: 100000, writes_per_minute: 100000 }";
+    assert!(home.control_plane(most).is_ok());
+}
+
+#[test]
 fn administrators_are_found_whatever_the_case() {
     let home = Home::new();
     let config = home
@@ -113,6 +144,8 @@ fn every_bad_setting_is_told() {
         "public_url: auth.example.com",
         "public_url: https://auth.example.com/?a",
         "danger_plaintext: yes",
+        "trusted_proxies: 10.0.0.7",
+        "trusted_proxies: [10.0.0.7, 10.0.0.0/33, proxy.internal, 0.0.0.0/0, 7]",
         "data_dir: ''",
         "log: { level: loud }",
         "log: { level: true }",
@@ -141,6 +174,13 @@ fn every_bad_setting_is_told() {
         control-plane.yaml:1:13: public_url: the URL may not contain `?` or `#`: remove them and what follows
     danger_plaintext: yes
         control-plane.yaml:1:19: danger_plaintext: `true` or `false` is expected, not a text
+    trusted_proxies: 10.0.0.7
+        control-plane.yaml:1:18: trusted_proxies: a list is expected, not a text
+    trusted_proxies: [10.0.0.7, 10.0.0.0/33, proxy.internal, 0.0.0.0/0, 7]
+        control-plane.yaml:1:29: trusted_proxies[1]: `10.0.0.0/33` is not a network: an IP address such as `10.0.0.7` or `2001:db8::7`, or one with the length of its prefix such as `10.0.0.0/8` is expected
+        control-plane.yaml:1:42: trusted_proxies[2]: `proxy.internal` is not a network: an IP address such as `10.0.0.7` or `2001:db8::7`, or one with the length of its prefix such as `10.0.0.0/8` is expected
+        control-plane.yaml:1:58: trusted_proxies[3]: `0.0.0.0/0` is every address there is: name those that are meant
+        control-plane.yaml:1:69: trusted_proxies[4]: a text is expected, not a number: put it in quotes
     data_dir: ''
         control-plane.yaml:1:11: data_dir: the text is empty: fill it in or remove the line
     log: { level: loud }
@@ -177,6 +217,8 @@ fn every_bad_bound_is_told() {
         "limits: { max_body: 10MB }",
         "limits: { logins_per_minute: 0 }",
         "limits: { resolves_per_minute: 0 }",
+        "limits: { page_resolves_per_minute: 0 }",
+        "limits: { writes_per_minute: 100001 }",
     ];
     assert_snapshot!(table(&cases), @"
     database: { url: 'sqlite::memory:' }
@@ -215,6 +257,10 @@ fn every_bad_bound_is_told() {
         control-plane.yaml:1:30: limits.logins_per_minute: `0` is out of bounds: 1 to 100000 is accepted
     limits: { resolves_per_minute: 0 }
         control-plane.yaml:1:32: limits.resolves_per_minute: `0` is out of bounds: 1 to 1000000 is accepted
+    limits: { page_resolves_per_minute: 0 }
+        control-plane.yaml:1:37: limits.page_resolves_per_minute: `0` is out of bounds: 1 to 100000 is accepted
+    limits: { writes_per_minute: 100001 }
+        control-plane.yaml:1:30: limits.writes_per_minute: `100001` is out of bounds: 1 to 100000 is accepted
     ");
 }
 

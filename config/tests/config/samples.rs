@@ -87,6 +87,7 @@ fn what_the_samples_call_a_default_is_the_default() {
         format!("{:?}", written.change_log)
     );
     assert_eq!(format!("{:?}", plain.limits), format!("{:?}", written.limits));
+    assert_eq!(plain.trusted_proxies, written.trusted_proxies);
     assert_eq!(format!("{:?}", plain.log), format!("{:?}", written.log));
     assert_eq!(format!("{:?}", plain.listen), format!("{:?}", written.listen));
     assert_eq!(plain.data_dir, written.data_dir);

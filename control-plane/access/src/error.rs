@@ -94,8 +94,6 @@ errors! {
     InviteAsOwner = BadRequest, "owner_required", "Only workspace owners can grant the owner role";
     /// There is no such user who could be made a member.
     InviteeNotFound = BadRequest, "invitee_not_found", "User not found";
-    /// The account of the invited address is deactivated.
-    InviteeDeactivated = BadRequest, "invitee_deactivated", "The account of this user is deactivated";
     /// The address waits for its first sign-in already.
     AlreadyInvited = Conflict, "already_invited", "An invitation for this address is already pending";
     /// The workspace has invited as many addresses as may wait at a time.

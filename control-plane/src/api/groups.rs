@@ -15,7 +15,7 @@ use super::wire::{Moment, OK};
 use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
-use crate::extract::{FlexibleUser, Json, Path, UserToken};
+use crate::extract::{FlexibleUser, Json, Path, WritingUser};
 use crate::problem::ApiError;
 
 /// `/workspaces/{workspace}/groups`.
@@ -104,10 +104,11 @@ async fn list(
 
 async fn create(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access
@@ -124,10 +125,11 @@ async fn create(
 
 async fn update(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
     Json(body): Json<UpdateBody>,
 ) -> Result<Json<GroupBody>, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().begin().await?;
     let by = access
@@ -144,9 +146,10 @@ async fn update(
 
 async fn delete(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access
@@ -171,9 +174,10 @@ async fn members(
 
 async fn add_member(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access
@@ -187,9 +191,10 @@ async fn add_member(
 
 async fn remove_member(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access

@@ -15,7 +15,7 @@ use super::members::MemberBody;
 use super::wire::Moment;
 use crate::app::App;
 use crate::commit::commit;
-use crate::extract::{Json, Path, UserToken};
+use crate::extract::{Json, Path, UserToken, WritingUser};
 use crate::problem::ApiError;
 
 /// `/workspaces/{workspace}/invitations`, and the invitation itself.
@@ -62,10 +62,11 @@ impl From<Invitation> for InvitationBody {
 
 async fn invite(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<InviteBody>,
 ) -> Result<Response, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access
@@ -103,9 +104,10 @@ async fn list(
 
 async fn revoke(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, invitation)): Path<(WorkspaceId, InvitationId)>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access

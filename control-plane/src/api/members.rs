@@ -14,7 +14,7 @@ use super::wire::Moment;
 use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
-use crate::extract::{FlexibleUser, Json, Path, Query, UserToken};
+use crate::extract::{FlexibleUser, Json, Path, Query, WritingUser};
 use crate::problem::ApiError;
 
 /// The most characters that are searched for.
@@ -117,10 +117,11 @@ async fn list(
 
 async fn change_role(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, user)): Path<(WorkspaceId, UserId)>,
     Json(body): Json<RoleBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let members = &app.access().members;
     let mut tx = app.database().write().await?;
     let by = members
@@ -133,9 +134,10 @@ async fn change_role(
 
 async fn remove(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path((workspace, user)): Path<(WorkspaceId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let members = &app.access().members;
     let mut tx = app.database().write().await?;
     let by = members

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::Moment;
 use crate::app::App;
-use crate::extract::{FlexibleUser, Json, UserToken};
+use crate::extract::{FlexibleUser, Json, WritingUser};
 use crate::problem::ApiError;
 
 /// `/users/me`.
@@ -56,7 +56,7 @@ async fn me(State(app): State<App>, caller: FlexibleUser) -> Result<Json<UserBod
 
 async fn update_me(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Json(body): Json<UpdateBody>,
 ) -> Result<Json<UserBody>, ApiError> {
     let avatar_url = body.avatar_url.as_deref().and_then(text::avatar_url);

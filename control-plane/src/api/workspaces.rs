@@ -16,7 +16,7 @@ use super::wire::Moment;
 use super::withdraw;
 use crate::app::App;
 use crate::commit::commit;
-use crate::extract::{Json, Path, UserToken};
+use crate::extract::{Json, Path, UserToken, WritingUser};
 use crate::problem::ApiError;
 
 /// `/workspaces`.
@@ -83,14 +83,17 @@ async fn list(State(app): State<App>, caller: UserToken) -> Result<Json<Vec<Work
 
 async fn create(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let workspaces = &app.access().workspaces;
+    // Not in the turn that all writers share. A name that is taken meanwhile is refused there.
+    let mut look = app.database().read().await?;
+    workspaces.require_free(&mut look, &body.slug).await?;
+    drop(look);
     let mut tx = app.database().write().await?;
     let owner = caller.id();
-    let workspace = app
-        .access()
-        .workspaces
+    let workspace = workspaces
         .create(&mut tx, Some(owner), owner, body.into())
         .await?;
     let committed = commit(&app, tx).await?;
@@ -114,10 +117,11 @@ async fn show(
 
 async fn update(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<UpdateBody>,
 ) -> Result<Json<WorkspaceBody>, ApiError> {
+    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
     let mut tx = app.database().begin().await?;
     let by = access
@@ -134,9 +138,10 @@ async fn update(
 
 async fn delete(
     State(app): State<App>,
-    caller: UserToken,
+    caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
 ) -> Result<impl IntoResponse, ApiError> {
+    caller.require(workspace, WorkspaceRole::Owner)?;
     let access = app.access();
     let mut tx = app.database().write().await?;
     let by = access

@@ -129,6 +129,9 @@ fn setup(config: &Config, opened: Opened) -> anyhow::Result<Setup> {
             max_body: config.limits.max_body.as_usize(),
             logins_per_minute: u64::from(config.limits.logins_per_minute),
             resolves_per_minute: u64::from(config.limits.resolves_per_minute),
+            page_resolves_per_minute: u64::from(config.limits.page_resolves_per_minute),
+            writes_per_minute: u64::from(config.limits.writes_per_minute),
+            trusted_proxies: config.trusted_proxies.iter().copied().collect(),
         },
         keep: Keep {
             younger_than: config.change_log.keep,

@@ -1,7 +1,7 @@
 //! An administrator, from the admin cookie.
 //!
-//! The cookie alone is not believed: at every request the database is asked whether this is still an active
-//! administrator, and whether the token was withdrawn. Requests that change something must show that a script of our own
+//! The cookie alone is not believed: at every request with a token of ours the database is asked whether this is still an
+//! active administrator, and whether the token was withdrawn. Requests that change something must show that a script of our own
 //! origin made them (`X-Requested-With`); that check comes last.
 
 use axum::extract::FromRequestParts;
@@ -13,6 +13,7 @@ use sentinel_core::id::{SessionId, UserId};
 use sentinel_identity::AdminRefusal;
 
 use crate::app::App;
+use crate::extract::bearer::by_known_keys;
 use crate::problem::ApiError;
 
 /// The name of the admin cookie.
@@ -39,7 +40,11 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let token = cookie(&parts.headers, ADMIN_COOKIE)
             .ok_or_else(|| ApiError::unauthorized("Not authenticated").with_code("credential_missing"))?;
-        let admin = app.sessions.admin(token).await.map_err(refused)?;
+        let now = app.now();
+        let verified = by_known_keys(app, |keys| app.tokens.verify_admin(token, keys, now))
+            .await?
+            .map_err(|_| ApiError::unauthorized("Invalid or expired token").with_code("token_invalid"))?;
+        let admin = app.sessions.admin(&verified).await.map_err(refused)?;
         let safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         if !safe
             && parts
@@ -62,7 +67,6 @@ impl FromRequestParts<App> for Admin {
 /// What an administrator is told who is none any more.
 pub(crate) fn refused(refusal: AdminRefusal) -> ApiError {
     match refusal {
-        AdminRefusal::Token => ApiError::unauthorized("Invalid or expired token").with_code("token_invalid"),
         AdminRefusal::NotAdmin => ApiError::forbidden("Not an admin"),
         AdminRefusal::Revoked => ApiError::unauthorized("Token has been revoked").with_code("token_revoked"),
         AdminRefusal::Deactivated => {

@@ -122,20 +122,9 @@ pub(crate) async fn verify(
         };
         invalid_token(detail, error.denial().code())
     };
-    let state = app.replica().load_full();
-    let user = match read(app, token, accepted, state.keys(), now) {
-        Ok(user) => user,
-        // A key that this replica has not heard of yet may have been made a moment ago by another control plane.
-        Err(TokenError::UnknownKey) => {
-            let head = app.database().head().await?;
-            if head <= state.revision() {
-                return Err(invalid(TokenError::UnknownKey));
-            }
-            let state = app.state(Some(head)).await?;
-            read(app, token, accepted, state.keys(), now).map_err(invalid)?
-        }
-        Err(error) => return Err(invalid(error)),
-    };
+    let user = by_known_keys(app, |keys| read(app, token, accepted, keys, now))
+        .await?
+        .map_err(invalid)?;
     let state = app.state(user.minted_at.max(asked)).await?;
     let revoked = user
         .credential
@@ -156,6 +145,28 @@ pub(crate) async fn verify(
         );
     }
     Ok((user, state))
+}
+
+/// What `verify` makes of a token by the keys of the replica. A key that this replica has not heard of yet may have been
+/// made a moment ago by another control plane: then it is asked once more, of a replica that knows as much as the database.
+/// Strangers come here too, so no connection of the database is taken for it.
+///
+/// # Errors
+/// 503 when the replica does not get there in time.
+pub(crate) async fn by_known_keys<T>(
+    app: &App,
+    verify: impl Fn(&KeySet) -> Result<T, TokenError>,
+) -> Result<Result<T, TokenError>, ApiError> {
+    let state = app.replica().load_full();
+    let verified = verify(state.keys());
+    if !matches!(verified, Err(TokenError::UnknownKey)) {
+        return Ok(verified);
+    }
+    let newest = app.database().newest().await?;
+    if newest <= state.revision() {
+        return Ok(verified);
+    }
+    Ok(verify(app.state(Some(newest)).await?.keys()))
 }
 
 /// Verifies the token as the one kind that it may be.

@@ -3,6 +3,7 @@
 //! | argument | who | contract |
 //! |---|---|---|
 //! | [`UserToken`] | a signed-in user | U |
+//! | [`WritingUser`] | the same, who is about to change something | U |
 //! | [`FlexibleUser`] | a signed-in user, perhaps through a service | U* |
 //! | [`ServiceKey`] | a service | K |
 //! | [`ServiceCaller`] | a service, or a page of one | K/O |
@@ -23,4 +24,4 @@ pub use admin::{ADMIN_COOKIE, Admin};
 pub use body::{Json, Path, Query};
 pub use client::Client;
 pub use service::{ServiceAndUser, ServiceCaller, ServiceKey};
-pub use user::{FlexibleUser, UserToken};
+pub use user::{FlexibleUser, UserToken, WritingUser};

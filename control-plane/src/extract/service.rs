@@ -3,7 +3,6 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use sentinel_access::service_apps::ServiceApp;
 use sentinel_core::clock::is_expired;
 use sentinel_core::id::ServiceAppId;
 use sentinel_core::name::ServiceName;
@@ -12,7 +11,7 @@ use sentinel_token::PlainServiceKey;
 
 use crate::app::App;
 use crate::extract::bearer::{Accepted, revision_asked, single};
-use crate::extract::origin::app_of_origin;
+use crate::extract::origin::{PageOrigin, unregistered};
 use crate::extract::user::UserToken;
 use crate::problem::ApiError;
 
@@ -110,8 +109,8 @@ impl FromRequestParts<App> for ServiceKey {
 pub enum ServiceCaller {
     /// The service itself.
     Key(ServiceKey),
-    /// A page of an origin that is registered for this app.
-    Page(Box<ServiceApp>),
+    /// A page of this origin, which was registered a moment ago.
+    Page(PageOrigin),
 }
 
 impl FromRequestParts<App> for ServiceCaller {
@@ -121,13 +120,8 @@ impl FromRequestParts<App> for ServiceCaller {
         if let Some(key) = ServiceKey::shown(&parts.headers, app).await? {
             return Ok(Self::Key(key));
         }
-        match app_of_origin(&parts.headers, app).await? {
-            Some(app) => Ok(Self::Page(Box::new(app))),
-            None => Err(
-                ApiError::unauthorized("Missing service API key or unregistered origin")
-                    .with_code("credential_missing"),
-            ),
-        }
+        let page = PageOrigin::shown(&parts.headers, app).await?;
+        page.map(Self::Page).ok_or_else(unregistered)
     }
 }
 

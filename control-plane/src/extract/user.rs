@@ -17,6 +17,7 @@ use crate::extract::bearer::{
     AUTHZ_TOKEN_HEADER, Accepted, authz_token, bearer, revision_asked, single, verify,
 };
 use crate::extract::service::ServiceKey;
+use crate::middleware::rate;
 use crate::problem::ApiError;
 
 /// A user whose token was verified and is not revoked. As an argument of a handler it takes an access token only
@@ -104,6 +105,31 @@ impl FromRequestParts<App> for UserToken {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         Self::of_bearer(parts, app, Accepted::Access).await
+    }
+}
+
+/// A signed-in user who is about to change something (contract: U). He is counted.
+///
+/// Before his handler takes the turn that all writers share, it asks [`UserToken::require`] whether he may: whoever may not
+/// must not keep others waiting. What decides is asked once more in the transaction.
+#[derive(Clone)]
+pub struct WritingUser(UserToken);
+
+impl std::ops::Deref for WritingUser {
+    type Target = UserToken;
+
+    fn deref(&self) -> &UserToken {
+        &self.0
+    }
+}
+
+impl FromRequestParts<App> for WritingUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let user = UserToken::from_request_parts(parts, app).await?;
+        rate::write(app, user.id()).await?;
+        Ok(Self(user))
     }
 }
 

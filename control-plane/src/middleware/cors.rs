@@ -35,10 +35,23 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that browsers may call from.
 #[derive(Debug, Default)]
-pub struct AllowedOrigins(Mutex<Option<(Instant, Arc<HashSet<String>>)>>);
+pub struct AllowedOrigins(Mutex<Option<(Instant, Arc<Origins>)>>);
+
+#[derive(Debug)]
+struct Origins {
+    /// Of both kinds of apps, as browsers write them.
+    all: HashSet<String>,
+    /// Of service apps, as they are registered.
+    of_services: HashSet<String>,
+}
 
 impl AllowedOrigins {
-    async fn current(&self, app: &App) -> Result<Arc<HashSet<String>>, ApiError> {
+    /// Whether an active service app has pages of this origin.
+    pub(crate) async fn is_of_service(&self, app: &App, origin: &str) -> Result<bool, ApiError> {
+        Ok(self.current(app).await?.of_services.contains(origin))
+    }
+
+    async fn current(&self, app: &App) -> Result<Arc<Origins>, ApiError> {
         let mut kept = self.0.lock().await;
         if let Some((at, origins)) = &*kept
             && at.elapsed() < KEPT
@@ -48,12 +61,14 @@ impl AllowedOrigins {
         let mut tx = app.database().read().await?;
         let uris = app.access().client_apps.active_redirect_uris(&mut tx).await?;
         let services = app.access().service_apps.active_origins(&mut tx).await?;
-        let origins: HashSet<String> = uris
-            .iter()
-            .chain(&services)
-            .filter_map(|uri| origin_of(uri))
-            .collect();
-        let origins = Arc::new(origins);
+        let origins = Arc::new(Origins {
+            all: uris
+                .iter()
+                .chain(&services)
+                .filter_map(|uri| origin_of(uri))
+                .collect(),
+            of_services: services.into_iter().collect(),
+        });
         *kept = Some((Instant::now(), Arc::clone(&origins)));
         Ok(origins)
     }
@@ -98,7 +113,7 @@ async fn allows(app: &App, path: &str, origin: &str) -> Result<bool, ApiError> {
     Ok(match Callers::of(path) {
         Callers::AdminPanel => app.settings.admin_url.origin().ascii_serialization() == origin,
         Callers::Nobody => false,
-        Callers::Apps => app.origins.current(app).await?.contains(origin),
+        Callers::Apps => app.origins.current(app).await?.all.contains(origin),
     })
 }
 

@@ -1,14 +1,15 @@
-//! How often one client may use each of the endpoints that begin or renew a login: a fixed window of a minute, counted in
-//! the short-lived store so that all control planes count together. When that store is away nobody is turned away here.
+//! How often one client may use each of the endpoints that begin or renew a login, and one user those that change
+//! something: a fixed window of a minute, counted in the short-lived store so that all control planes count together. When
+//! that store is away nobody is turned away here.
 //!
-//! A client is the address at the other end of the connection, for IPv6 its /64. There are no trusted proxies yet: behind
-//! a reverse proxy all clients count as one, and the limit belongs there.
+//! A client is an address ([`Client`]), for IPv6 its /64.
 
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use sentinel_core::id::UserId;
 
 use crate::app::App;
 use crate::extract::client::network;
@@ -24,7 +25,7 @@ pub async fn login(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 /// Counts a request to resolve a token of an identity provider: by the service that asks, or, when a page does, by its
-/// address as a login.
+/// address. Anybody can say that he is a page, and make us ask the provider about whatever he calls a token.
 ///
 /// # Errors
 /// 429 when there were too many.
@@ -36,7 +37,7 @@ pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Resu
         }
         ServiceCaller::Page(_) => match client.ip {
             Some(ip) => {
-                let limit = app.settings.logins_per_minute;
+                let limit = app.settings.page_resolves_per_minute;
                 count(app, limit, "resolve", &network(ip).to_string()).await
             }
             None => Ok(()),
@@ -44,9 +45,18 @@ pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Resu
     }
 }
 
+/// Counts a request of a user to change something. Those that edges learn of take turns, all users together, and nobody
+/// may keep the turn to himself.
+///
+/// # Errors
+/// 429 when there were too many.
+pub(crate) async fn write(app: &App, user: UserId) -> Result<(), ApiError> {
+    count(app, app.settings.writes_per_minute, "write", &user.to_string()).await
+}
+
 async fn limited(app: &App, limit: u64, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let client = match Client::from_request_parts(&mut parts, &()).await {
+    let client = match Client::from_request_parts(&mut parts, app).await {
         Ok(client) => client,
         Err(never) => match never {},
     };

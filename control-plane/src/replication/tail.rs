@@ -93,7 +93,8 @@ impl Replication {
         let changes = match self.database.changes_after(known, BATCH).await? {
             ChangesAfter::Changes(changes) => changes,
             ChangesAfter::TooOld => {
-                self.explain(known, self.database.head().await?);
+                let head = self.database.follow().await?.head().await?;
+                self.explain(known, head);
                 self.reload().await?;
                 return Ok(Look::More);
             }
@@ -129,7 +130,7 @@ impl Replication {
     /// All facts at the head revision, from one transaction.
     async fn reload(&self) -> Result<(), TailError> {
         let asked = Instant::now();
-        let mut tx = self.database.read().await?;
+        let mut tx = self.database.follow().await?;
         let head = tx.head().await?;
         let facts = facts(&mut tx).await?;
         drop(tx);

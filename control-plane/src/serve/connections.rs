@@ -1,8 +1,8 @@
 //! The accept loop of a listener: HTTP/1 and HTTP/2 on one port, with a limit on everything that a client could hold for
 //! ever or send without end.
 //!
-//! Connections are counted by the address at the other end. Behind a reverse proxy that is the proxy's, which then has to
-//! share the connections out.
+//! Connections are counted by the address at the other end. Proxies that the configuration trusts are counted with all
+//! others only, and have to share their connections out.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,7 +30,7 @@ use tower::ServiceExt as _;
 
 use super::body::{AnswerBody, RequestBody};
 use super::socket::Socket;
-use crate::extract::client::network;
+use crate::extract::client::{TrustedProxies, network};
 
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -101,9 +101,10 @@ pub(super) async fn listen(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    proxies: TrustedProxies,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let census = Arc::new(Census::default());
+    let census = Arc::new(Census::new(proxies));
     let builder = Arc::new(limits.builder());
     let mut connections = JoinSet::new();
     let stop = stopping.clone();
@@ -255,7 +256,11 @@ impl Drop for InFlight {
 
 /// The open connections, by address.
 #[derive(Debug, Default)]
-struct Census(Mutex<Counts>);
+struct Census {
+    counts: Mutex<Counts>,
+    /// Behind each of their connections there are many clients.
+    proxies: TrustedProxies,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -270,11 +275,19 @@ struct Place {
 }
 
 impl Census {
+    fn new(proxies: TrustedProxies) -> Self {
+        Self {
+            counts: Mutex::default(),
+            proxies,
+        }
+    }
+
     fn enter(self: &Arc<Self>, ip: IpAddr, limits: &Limits) -> Option<Place> {
         let network = network(ip);
         let mut counts = self.counts();
         let here = counts.of.get(&network).copied().unwrap_or_default();
-        if counts.all >= limits.connections || here >= limits.connections_per_address {
+        let crowded = here >= limits.connections_per_address && !self.proxies.contains(ip);
+        if counts.all >= limits.connections || crowded {
             return None;
         }
         counts.all += 1;
@@ -286,7 +299,7 @@ impl Census {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

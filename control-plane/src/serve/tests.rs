@@ -74,7 +74,13 @@ async fn start(limits: Limits) -> Listening {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address");
     let (stop, stopping) = watch::channel(false);
-    let task = tokio::spawn(listen(listener, router, limits, stopping));
+    let task = tokio::spawn(listen(
+        listener,
+        router,
+        limits,
+        TrustedProxies::default(),
+        stopping,
+    ));
     Listening {
         address,
         stop,
@@ -341,17 +347,25 @@ async fn stopping_ends_idle_connections_and_answers_open_requests() {
 
 #[test]
 fn the_connections_of_one_network_are_counted_together() {
-    let census = Arc::new(Census::default());
+    let proxies = ["10.0.0.0/8".parse::<ipnet::IpNet>().expect("network")];
+    let census = Arc::new(Census::new(proxies.into_iter().collect()));
     let limits = Limits {
         connections: 3,
         connections_per_address: 2,
         ..LIMITS
     };
     let enter = |ip: &str| census.enter(ip.parse().expect("address"), &limits);
-    let (one, _two) = (enter("2001:db8::1"), enter("2001:db8::2"));
+    let (one, two) = (enter("2001:db8::1"), enter("2001:db8::2"));
     assert!(one.is_some() && enter("2001:db8::3").is_none());
-    let _other = enter("192.0.2.1").expect("another network");
+    let other = enter("192.0.2.1").expect("another network");
     assert!(enter("192.0.2.2").is_none(), "three in all");
     drop(one);
-    assert!(enter("2001:db8::3").is_some());
+    let again = enter("2001:db8::3").expect("its place is free");
+    drop((again, two, other));
+    let of_proxy = ["10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1"].map(enter);
+    assert!(
+        of_proxy.iter().all(Option::is_some),
+        "many clients come by way of a proxy"
+    );
+    assert!(enter("10.0.0.1").is_none(), "and are as many as all may be");
 }

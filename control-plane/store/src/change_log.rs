@@ -27,9 +27,10 @@ pub enum ChangesAfter {
 }
 
 impl Database {
-    /// What happened after `known`, oldest first, at most `limit` revisions.
+    /// What happened after `known`, oldest first, at most `limit` revisions; by a connection of those that
+    /// [`follow`](Self::follow).
     pub async fn changes_after(&self, known: Revision, limit: u32) -> Result<ChangesAfter, StoreError> {
-        let mut tx = self.read().await?;
+        let mut tx = self.follow().await?;
         let changes = tx.changes_after(known, limit).await?;
         tx.commit().await?;
         Ok(changes)

@@ -6,17 +6,23 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use sentinel_core::{Clock, Revision, Timestamp};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::DatabaseConfig;
 use crate::error::StoreError;
-use crate::follow::Follower;
+use crate::follow::{Follower, Look};
 use crate::tx::{Inner, Tx, no_head, revision};
 use crate::write::WriteTx;
 use crate::{postgres, sqlite};
 
+/// Begins one consistent look on PostgreSQL.
+const LOOK_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// How long a replicating write waits for those before it.
 const TURN: Duration = Duration::from_secs(10);
+
+/// How long the next look at the head may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A database, PostgreSQL or SQLite. Cheap to clone; all clones share connections.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ struct Shared {
     /// One replicating writer at a time in this process; the head row's lock sees to the other processes.
     turn: Arc<Semaphore>,
     head: watch::Sender<Revision>,
+    /// The follower's last look at the head that was answered.
+    looked: watch::Sender<Option<Look>>,
     follower: OnceLock<Follower>,
 }
 
@@ -64,6 +72,7 @@ impl Database {
                 clock,
                 turn: Arc::new(Semaphore::new(1)),
                 head: watch::Sender::new(Revision::ZERO),
+                looked: watch::Sender::new(None),
                 follower: OnceLock::new(),
             }),
         })
@@ -72,13 +81,18 @@ impl Database {
     /// One consistent look at everything. It cannot write.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let inner = match &self.shared.backend {
-            Backend::Postgres(pools) => Inner::Postgres(
-                pools
-                    .main
-                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await?,
-            ),
+            Backend::Postgres(pools) => Inner::Postgres(pools.main.begin_with(LOOK_ONLY).await?),
             Backend::Sqlite(pools) => Inner::Sqlite(pools.readers.begin().await?),
+        };
+        Ok(Tx::new(inner))
+    }
+
+    /// As [`read`](Self::read), on connections that no request can take away: for whoever keeps a replica up, and for
+    /// nobody else.
+    pub async fn follow(&self) -> Result<Tx, StoreError> {
+        let inner = match &self.shared.backend {
+            Backend::Postgres(pools) => Inner::Postgres(pools.follow.begin_with(LOOK_ONLY).await?),
+            Backend::Sqlite(pools) => Inner::Sqlite(pools.follow.begin().await?),
         };
         Ok(Tx::new(inner))
     }
@@ -116,23 +130,49 @@ impl Database {
         WriteTx::lock(self.begin().await?, self.clone(), turn).await
     }
 
-    /// The newest committed revision.
+    /// The newest committed revision. What strangers can ask for is asked of [`newest`](Self::newest) instead.
     pub async fn head(&self) -> Result<Revision, StoreError> {
-        self.shared.backend.head().await
+        let mut tx = self.read().await?;
+        tx.head().await
+    }
+
+    /// The newest revision that was committed when this is called, or one that was committed meanwhile: what the next
+    /// look of the follower finds, in a tenth of a second. However many wait for it, the database is asked once, on a
+    /// connection of the follower.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] if the database does not answer the follower for five seconds.
+    pub async fn newest(&self) -> Result<Revision, StoreError> {
+        let asked = Instant::now();
+        self.follower();
+        let mut looked = self.shared.looked.subscribe();
+        let next = looked.wait_for(|look| look.as_ref().is_some_and(|look| look.began >= asked));
+        let look = timeout(LOOK, next)
+            .await
+            .map_err(|late| StoreError::Unavailable(late.into()))?
+            .map_err(|closed| StoreError::Unavailable(closed.into()))?;
+        Ok(look.as_ref().map_or(Revision::ZERO, |look| look.head))
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.head().await.map(drop)
+        self.shared.backend.head().await.map(drop)
     }
 
     /// The newest revision as this process knows it, to be waited on: another process' commit is seen within 100 ms,
     /// and at once on PostgreSQL. [`Revision::ZERO`] until the first look.
     pub fn subscribe(&self) -> watch::Receiver<Revision> {
-        self.shared
-            .follower
-            .get_or_init(|| Follower::start(&self.shared.backend, self.shared.head.clone()));
+        self.follower();
         self.shared.head.subscribe()
+    }
+
+    /// Sees to it that the database is followed.
+    fn follower(&self) {
+        self.shared.follower.get_or_init(|| {
+            let shared = &self.shared;
+            Follower::start(&shared.backend, shared.head.clone(), shared.looked.clone())
+        });
     }
 
     /// Waits until there is a revision newer than `known`, and says the newest.
@@ -152,6 +192,7 @@ impl Database {
                 pools.main.close().await;
             }
             Backend::Sqlite(pools) => {
+                pools.follow.close().await;
                 pools.readers.close().await;
                 pools.writer.close().await;
             }
@@ -176,15 +217,16 @@ impl Backend {
     pub(crate) fn is_closed(&self) -> bool {
         match self {
             Self::Postgres(pools) => pools.follow.is_closed(),
-            Self::Sqlite(pools) => pools.readers.is_closed(),
+            Self::Sqlite(pools) => pools.follow.is_closed(),
         }
     }
 
+    /// The newest revision, by a connection of those that follow.
     pub(crate) async fn head(&self) -> Result<Revision, StoreError> {
         const HEAD: &str = "SELECT epoch, revision FROM replication_head WHERE id = 1";
         let row: Option<(i64, i64)> = match self {
             Self::Postgres(pools) => sqlx::query_as(HEAD).fetch_optional(&pools.follow).await?,
-            Self::Sqlite(pools) => sqlx::query_as(HEAD).fetch_optional(&pools.readers).await?,
+            Self::Sqlite(pools) => sqlx::query_as(HEAD).fetch_optional(&pools.follow).await?,
         };
         row.map_or_else(|| Err(no_head()), revision)
     }

@@ -7,7 +7,7 @@ use sentinel_core::Revision;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::database::{Backend, advance};
 use crate::error::StoreError;
@@ -18,6 +18,15 @@ const POLL: Duration = Duration::from_millis(80);
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
+/// One look at the head.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// When the question was sent: what was committed before is in the answer.
+    pub(crate) began: Instant,
+    /// The answer.
+    pub(crate) head: Revision,
+}
+
 /// The tasks that follow; they end when it is dropped.
 pub(crate) struct Follower {
     _tasks: JoinSet<()>,
@@ -25,20 +34,30 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Must be called within a Tokio runtime.
-    pub(crate) fn start(backend: &Backend, head: watch::Sender<Revision>) -> Self {
+    pub(crate) fn start(
+        backend: &Backend,
+        head: watch::Sender<Revision>,
+        looked: watch::Sender<Option<Look>>,
+    ) -> Self {
         let wake = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         if let Backend::Postgres(pools) = backend {
             tasks.spawn(listen(pools.follow.clone(), Arc::clone(&wake)));
         }
-        tasks.spawn(look(backend.clone(), wake, head));
+        tasks.spawn(look(backend.clone(), wake, head, looked));
         Self { _tasks: tasks }
     }
 }
 
-async fn look(backend: Backend, wake: Arc<Notify>, head: watch::Sender<Revision>) {
+async fn look(
+    backend: Backend,
+    wake: Arc<Notify>,
+    head: watch::Sender<Revision>,
+    looked: watch::Sender<Option<Look>>,
+) {
     let mut in_touch = true;
     while !backend.is_closed() {
+        let began = Instant::now();
         match backend.head().await {
             Ok(newest) => {
                 if !in_touch {
@@ -46,6 +65,7 @@ async fn look(backend: Backend, wake: Arc<Notify>, head: watch::Sender<Revision>
                 }
                 in_touch = true;
                 advance(&head, newest);
+                looked.send_replace(Some(Look { began, head: newest }));
             }
             Err(error) => {
                 if in_touch {

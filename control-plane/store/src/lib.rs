@@ -9,6 +9,7 @@
 //! | | for | other writers |
 //! |---|---|---|
 //! | [`Database::read`] | one consistent look at everything | go on |
+//! | [`Database::follow`] | the same, for whoever keeps a replica up | go on |
 //! | [`Database::begin`] | rows that no edge knows: sessions, refresh tokens, the activity log | go on (PostgreSQL) |
 //! | [`Database::write`] | rows that edges know; gets a revision if changes were recorded | wait: one at a time |
 //!

@@ -15,8 +15,11 @@ const LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
 /// How long a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
-/// The pool of transactions, and a small one of its own for those that follow the head, so that a busy program does not
-/// keep its edges waiting.
+/// How many connections follow the database: one that listens, one that looks at the head, one that reads the change log.
+const FOLLOWERS: u32 = 3;
+
+/// The pool of transactions, and a small one of its own for those that follow the database, so that a busy program does
+/// not keep its edges waiting.
 #[derive(Clone)]
 pub(crate) struct Pools {
     pub(crate) main: PgPool,
@@ -46,6 +49,6 @@ pub(crate) async fn connect(url: &str, max_connections: u32) -> Result<Pools, St
     };
     Ok(Pools {
         main: pool(max_connections.max(1)).connect_with(options.clone()).await?,
-        follow: pool(2).connect_lazy_with(options),
+        follow: pool(FOLLOWERS).connect_lazy_with(options),
     })
 }

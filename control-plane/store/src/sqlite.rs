@@ -13,12 +13,17 @@ use sqlx::sqlite::{
 
 use crate::error::StoreError;
 
+/// How many connections follow the database: one that looks at the head, one that reads the change log.
+const FOLLOWERS: u32 = 2;
+
 /// One connection that writes, for which writers queue in order, and several that can only read. Readers do not wait
-/// for the writer, nor it for them (WAL).
+/// for the writer, nor it for them (WAL). Those that follow the database have connections of their own, so that a busy
+/// program does not keep its edges waiting.
 #[derive(Clone)]
 pub(crate) struct Pools {
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
+    pub(crate) follow: SqlitePool,
 }
 
 pub(crate) async fn connect(url: &str, max_connections: u32) -> Result<Pools, StoreError> {
@@ -49,8 +54,14 @@ pub(crate) async fn connect(url: &str, max_connections: u32) -> Result<Pools, St
     };
     // The writer first: it makes the file a WAL one, which a reader may not.
     let writer = pool(1).connect_with(options.clone()).await?;
-    let readers = pool(max_connections.max(1)).connect_lazy_with(options.pragma("query_only", "ON"));
-    Ok(Pools { writer, readers })
+    let options = options.pragma("query_only", "ON");
+    let readers = pool(max_connections.max(1)).connect_lazy_with(options.clone());
+    let follow = pool(FOLLOWERS).connect_lazy_with(options);
+    Ok(Pools {
+        writer,
+        readers,
+        follow,
+    })
 }
 
 /// Makes the file before SQLite does, readable by its owner only; SQLite gives its side files the same mode.

@@ -22,6 +22,7 @@ use sentinel_access::users::{NewUser, User};
 use sentinel_access::workspaces::NewWorkspace;
 use sentinel_control_plane::app::{App, Settings};
 use sentinel_control_plane::assemble::{ControlPlane, Services, Setup};
+use sentinel_control_plane::extract::client::TrustedProxies;
 use sentinel_control_plane::jobs::janitor::Keep;
 use sentinel_control_plane::serve::{Listeners, serve};
 use sentinel_core::id::{ClientAppId, ServiceAppId, UserId, WorkspaceId};
@@ -41,6 +42,9 @@ pub(crate) struct Options {
     pub(crate) allow_workspaces_by_get: bool,
     pub(crate) logins_per_minute: u64,
     pub(crate) resolves_per_minute: u64,
+    pub(crate) page_resolves_per_minute: u64,
+    pub(crate) writes_per_minute: u64,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) max_body: usize,
     pub(crate) lifetimes: Lifetimes,
     /// In place of the store's own.
@@ -56,6 +60,9 @@ impl Default for Options {
             allow_workspaces_by_get: true,
             logins_per_minute: 10_000,
             resolves_per_minute: 10_000,
+            page_resolves_per_minute: 10_000,
+            writes_per_minute: 10_000,
+            trusted_proxies: TrustedProxies::default(),
             max_body: 10 * 1024 * 1024,
             lifetimes: LIFETIMES,
             short_lived: None,
@@ -182,6 +189,9 @@ impl TestApp {
                 max_body: options.max_body,
                 logins_per_minute: options.logins_per_minute,
                 resolves_per_minute: options.resolves_per_minute,
+                page_resolves_per_minute: options.page_resolves_per_minute,
+                writes_per_minute: options.writes_per_minute,
+                trusted_proxies: options.trusted_proxies,
             },
             keep: Keep {
                 younger_than: Duration::from_hours(1),

@@ -53,6 +53,40 @@ pub(crate) enum Twist {
     Redirect,
 }
 
+/// A document that the provider serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Document {
+    Discovery,
+    Keys,
+    Tokens,
+}
+
+/// What is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Huge,
+    /// It does not end.
+    Slow,
+    /// It is somewhere else, so it says.
+    Redirect,
+    Garbage,
+    Error,
+}
+
+impl Flaw {
+    pub(crate) const ALL: [Self; 5] = [Self::Huge, Self::Slow, Self::Redirect, Self::Garbage, Self::Error];
+
+    async fn answer(self) -> Response {
+        match self {
+            Self::Huge => Json(json!({ "issuer": "a".repeat(2 << 20) })).into_response(),
+            Self::Slow => std::future::pending().await,
+            Self::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, "/elsewhere")]).into_response(),
+            Self::Garbage => Json(json!({ "issuer": 7, "keys": {}, "id_token": [] })).into_response(),
+            Self::Error => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
+
 /// Who signs in next.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
@@ -87,6 +121,9 @@ pub(crate) struct Provider {
 struct Script {
     person: Person,
     twist: Twist,
+    flaw: Option<(Document, Flaw)>,
+    /// How often somebody came who followed a redirect.
+    strayed: u32,
     codes: HashMap<String, HashMap<String, String>>,
     issued: u32,
 }
@@ -100,6 +137,8 @@ impl Provider {
         let script = Script {
             person: Person::new("nobody", "nobody@example.com"),
             twist: Twist::None,
+            flaw: None,
+            strayed: 0,
             codes: HashMap::new(),
             issued: 0,
         };
@@ -114,6 +153,7 @@ impl Provider {
             .route("/authorize", get(authorize))
             .route("/token", post(token))
             .route("/userinfo", get(userinfo))
+            .route("/elsewhere", get(elsewhere).post(elsewhere))
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         provider
@@ -154,12 +194,36 @@ impl Provider {
         id_token(self, person, twist, nonce)
     }
 
+    /// From now on there is something wrong with a document.
+    pub(crate) fn spoil(&self, document: Document, flaw: Flaw) {
+        self.state.lock().expect("lock").flaw = Some((document, flaw));
+    }
+
+    /// How often somebody followed a redirect.
+    pub(crate) fn strayed(&self) -> u32 {
+        self.state.lock().expect("lock").strayed
+    }
+
+    fn flaw_of(&self, document: Document) -> Option<Flaw> {
+        let flaw = self.state.lock().expect("lock").flaw;
+        flaw.filter(|(spoilt, _)| *spoilt == document)
+            .map(|(_, flaw)| flaw)
+    }
+
     fn twist(&self) -> Twist {
         self.state.lock().expect("lock").twist
     }
 }
 
-async fn discovery(State(provider): State<Provider>) -> Json<Value> {
+async fn elsewhere(State(provider): State<Provider>) -> StatusCode {
+    provider.state.lock().expect("lock").strayed += 1;
+    StatusCode::NOT_FOUND
+}
+
+async fn discovery(State(provider): State<Provider>) -> Response {
+    if let Some(flaw) = provider.flaw_of(Document::Discovery) {
+        return flaw.answer().await;
+    }
     let issuer = &provider.issuer;
     Json(json!({
         "issuer": issuer,
@@ -173,10 +237,14 @@ async fn discovery(State(provider): State<Provider>) -> Json<Value> {
         "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
         "authorization_response_iss_parameter_supported": true,
     }))
+    .into_response()
 }
 
-async fn jwks() -> Json<Value> {
-    Json(json!({ "keys": [jwk(key(), "k1")] }))
+async fn jwks(State(provider): State<Provider>) -> Response {
+    if let Some(flaw) = provider.flaw_of(Document::Keys) {
+        return flaw.answer().await;
+    }
+    Json(json!({ "keys": [jwk(key(), "k1")] })).into_response()
 }
 
 async fn authorize(
@@ -207,6 +275,9 @@ async fn token(
     headers: HeaderMap,
     Form(form): Form<HashMap<String, String>>,
 ) -> Response {
+    if let Some(flaw) = provider.flaw_of(Document::Tokens) {
+        return flaw.answer().await;
+    }
     let mut script = provider.state.lock().expect("lock");
     let twist = script.twist;
     let Some(asked) = form.get("code").and_then(|code| script.codes.remove(code)) else {

@@ -147,6 +147,24 @@ on_both_backends! {
         }
     }
 
+    async fn email_verified_of_a_tenant_proves_nothing(store: TestStore) {
+        let (app, provider) = start(store, |options| options.admin_emails = vec!["root@example.com".into()]).await;
+        let there = app.user("ann@example.com").await;
+        let says_so = |object: &str, email: &str| person(object, email).with("email_verified", json!(true));
+        provider.next(says_so("eve", "ann@example.com"), Twist::None);
+        assert_eq!(title(login_with(&app, "linking").await).await, (409, "Email Already Used".to_owned()));
+        for (object, edov) in [("one", Value::Null), ("two", json!("true")), ("three", json!(1))] {
+            let email = format!("{object}@example.com");
+            provider.next(says_so(object, &email).with("xms_edov", edov), Twist::None);
+            code_of(&login_with(&app, "linking").await);
+            assert_eq!(user_of(&app, &email).await.expect("an account").email_verified_at, None, "{object}");
+        }
+        provider.next(says_so("eve", "root@example.com"), Twist::None);
+        code_of(&login_with(&app, "linking").await);
+        assert!(!user_of(&app, "root@example.com").await.expect("an account").is_admin);
+        assert_eq!(user_of(&app, "ann@example.com").await.expect("the account").id, there.id);
+    }
+
     async fn the_name_somebody_signs_in_with_may_be_his_address_and_proves_nothing(store: TestStore) {
         let (app, provider) = start(store, |_| {}).await;
         let there = app.user("ann@example.com").await;

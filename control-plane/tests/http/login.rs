@@ -312,6 +312,7 @@ on_both_backends! {
         let (app, first) = start(store, |options| {
             let mut linking = second.settings("second");
             linking.link_by_verified_email = true;
+            options.providers[0].link_by_verified_email = true;
             options.providers.extend([second.settings("careful"), linking]);
         })
         .await;
@@ -332,6 +333,23 @@ on_both_backends! {
         second.next(Person::new("b", "ann@example.com"), Twist::None);
         assert_eq!(title(login_with(&app, "second").await).await, (409, "Email Already Used".to_owned()));
         code_of(&login(&app).await);
+    }
+
+    async fn an_account_of_a_provider_that_does_not_link_is_never_linked_to(store: TestStore) {
+        let careful = Provider::start(std::sync::Arc::clone(&store.clock)).await;
+        let (app, careless) = start(store, |options| {
+            let mut linking = careful.settings("careful");
+            linking.link_by_verified_email = true;
+            options.providers.push(linking);
+        })
+        .await;
+        // It says of any address that it is verified, and Eve makes an account with Ann's before Ann comes.
+        careless.next(Person::new("eve", "ann@example.com"), Twist::None);
+        code_of(&login(&app).await);
+        let made = user_of(&app, "ann@example.com").await.expect("an account");
+        assert!(made.email_verified_at.is_some());
+        careful.next(Person::new("ann", "ann@example.com"), Twist::None);
+        assert_eq!(title(login_with(&app, "careful").await).await, (409, "Email Already Used".to_owned()));
     }
 
     async fn an_account_whose_address_nobody_vouched_for_is_never_linked_to(store: TestStore) {

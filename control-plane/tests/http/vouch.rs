@@ -262,6 +262,54 @@ async fn tenant_and_object_id_are_the_account_and_sub_is_what_applications_see()
 }
 
 #[tokio::test]
+async fn a_subject_that_cannot_be_kept_is_refused() {
+    const REFUSED: &str = "Invalid token: its subject cannot be kept";
+    let clock = clock();
+    let provider = Provider::start(Arc::clone(&clock)).await;
+    let demo = providers(provider.settings("demo"), &clock);
+    let entra = providers(provider.entra("entra_id", TENANT), &clock);
+    let of_tenant = |sub: &str, object: &str| Person {
+        sub: sub.to_owned(),
+        claims: json!({ "tid": TENANT, "oid": object, "email": "ann@example.com" }),
+    };
+    let token = |person: &Person| provider.id_token(person, Twist::None, NONCE);
+    let (longest, too_long) = ("ë".repeat(255), "s".repeat(256));
+    for good in ["1", &longest] {
+        let plain = token(&Person::new(good, "ann@example.com"));
+        let pairwise = token(&of_tenant(good, "ann"));
+        for (providers, token) in [(&demo, plain), (&entra, pairwise)] {
+            let voucher = vouch(providers, &token, Expected::default()).await;
+            assert_eq!(voucher.expect("believed").subject, good);
+        }
+    }
+    for bad in ["", "a\0b", "a\nb", "a\u{7f}", "a\u{85}", &too_long] {
+        let plain = token(&Person::new(bad, "ann@example.com"));
+        assert_eq!(said(&demo, &plain, Expected::default()).await, REFUSED, "{bad:?}");
+        let pairwise = token(&of_tenant(bad, "ann"));
+        assert_eq!(
+            said(&entra, &pairwise, Expected::default()).await,
+            REFUSED,
+            "{bad:?}"
+        );
+    }
+    for bad in ["a\0b", &too_long] {
+        let object = token(&of_tenant("1", bad));
+        assert_eq!(
+            said(&entra, &object, Expected::default()).await,
+            REFUSED,
+            "{bad:?}"
+        );
+    }
+    // GitHub's are numbers.
+    let github = GitHub::start().await;
+    let providers = providers(github.settings("github"), &clock);
+    let person = github::Person::new(u64::MAX, "ann", "ann@example.com");
+    let token = github.token(person, github::CLIENT_ID);
+    let voucher = vouch(&providers, &token, Expected::default()).await;
+    assert_eq!(voucher.expect("believed").subject, format!("github|{}", u64::MAX));
+}
+
+#[tokio::test]
 async fn a_provider_that_is_away_says_nothing_about_a_token() {
     let clock = clock();
     let provider = Provider::start(Arc::clone(&clock)).await;

@@ -5,7 +5,7 @@ mod action;
 mod repository;
 
 use sentinel_core::Timestamp;
-use sentinel_core::id::{ActivityId, UserId, WorkspaceId};
+use sentinel_core::id::{ActivityId, GroupId, RoleId, UserId, WorkspaceId};
 use sentinel_store::Tx;
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 pub use action::{Action, TargetKind, UnknownWord};
 
 use crate::error::AccessError;
+use crate::members::Authority;
 use crate::sources::Sources;
 
 /// What something was done to.
@@ -22,6 +23,32 @@ pub struct Target {
     pub kind: TargetKind,
     /// Its id, also after it is gone.
     pub id: Uuid,
+}
+
+impl Target {
+    /// A user.
+    pub fn user(user: UserId) -> Self {
+        Self {
+            kind: TargetKind::User,
+            id: user.as_uuid(),
+        }
+    }
+
+    /// A group.
+    pub fn group(group: GroupId) -> Self {
+        Self {
+            kind: TargetKind::Group,
+            id: group.as_uuid(),
+        }
+    }
+
+    /// A role.
+    pub fn role(role: RoleId) -> Self {
+        Self {
+            kind: TargetKind::Role,
+            id: role.as_uuid(),
+        }
+    }
 }
 
 /// One thing that was done, before it has a row.
@@ -108,6 +135,25 @@ impl Activity {
         let now = self.sources.now();
         let id = ActivityId::generate(now, self.sources.random());
         Ok(repository::insert(tx, id, &entry, now).await?)
+    }
+
+    /// Adds a row about what was done in a workspace by somebody who may.
+    pub(crate) async fn record_by(
+        &self,
+        tx: &mut Tx,
+        action: Action,
+        by: &Authority,
+        target: Target,
+        detail: Option<Value>,
+    ) -> Result<(), AccessError> {
+        let entry = Entry {
+            action,
+            actor: by.actor(),
+            target,
+            workspace: Some(by.workspace()),
+            detail,
+        };
+        self.record(tx, entry).await
     }
 
     /// The rows that match, newest first. `page` counts from 1.

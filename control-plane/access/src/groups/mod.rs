@@ -6,9 +6,9 @@ use sentinel_authz::sentinel::Grantee;
 use sentinel_core::id::{GroupId, GroupMembershipId, UserId, WorkspaceId};
 use sentinel_core::{Change, Timestamp, WorkspaceRole};
 use sentinel_store::{Tx, WriteTx};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::activity::{Action, Activity, Target};
 use crate::error::AccessError;
 use crate::members::{Authority, repository as memberships};
 use crate::permissions::repository as permissions;
@@ -116,7 +116,14 @@ impl Groups {
         repository::insert(tx, &group).await.map_err(name_taken)?;
         tx.record(Change::Put(projection::group(&group)));
         let detail = json!({ "name": group.name });
-        self.record(tx, Action::GroupCreated, by, of_group(group.id), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::GroupCreated,
+                by,
+                Target::group(group.id),
+                Some(detail),
+            )
             .await?;
         Ok(group)
     }
@@ -137,7 +144,8 @@ impl Groups {
             .await
             .map_err(name_taken)?
             .ok_or(AccessError::GroupNotFound)?;
-        self.record(tx, Action::GroupUpdated, by, of_group(group.id), None)
+        self.activity
+            .record_by(tx, Action::GroupUpdated, by, Target::group(group.id), None)
             .await?;
         Ok(group)
     }
@@ -161,7 +169,14 @@ impl Groups {
         repository::delete(tx, group.workspace, group.id).await?;
         tx.record(Change::Delete(projection::group(&group)));
         let detail = json!({ "name": group.name });
-        self.record(tx, Action::GroupDeleted, by, of_group(group.id), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::GroupDeleted,
+                by,
+                Target::group(group.id),
+                Some(detail),
+            )
             .await
     }
 
@@ -185,7 +200,8 @@ impl Groups {
         }
         tx.record(Change::Put(projection::group_membership(group.id, user)));
         let detail = json!({ "group_id": group.id });
-        self.record(tx, Action::GroupMemberAdded, by, of_user(user), Some(detail))
+        self.activity
+            .record_by(tx, Action::GroupMemberAdded, by, Target::user(user), Some(detail))
             .await
     }
 
@@ -204,7 +220,14 @@ impl Groups {
         }
         tx.record(Change::Delete(projection::group_membership(group.id, user)));
         let detail = json!({ "group_id": group.id });
-        self.record(tx, Action::GroupMemberRemoved, by, of_user(user), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::GroupMemberRemoved,
+                by,
+                Target::user(user),
+                Some(detail),
+            )
             .await
     }
 
@@ -212,38 +235,6 @@ impl Groups {
         repository::find(tx, workspace, group)
             .await?
             .ok_or(AccessError::GroupNotFound)
-    }
-
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        action: Action,
-        by: &Authority,
-        target: Target,
-        detail: Option<Value>,
-    ) -> Result<(), AccessError> {
-        let entry = Entry {
-            action,
-            actor: by.actor(),
-            target,
-            workspace: Some(by.workspace()),
-            detail,
-        };
-        self.activity.record(tx, entry).await
-    }
-}
-
-fn of_group(group: GroupId) -> Target {
-    Target {
-        kind: TargetKind::Group,
-        id: group.as_uuid(),
-    }
-}
-
-fn of_user(user: UserId) -> Target {
-    Target {
-        kind: TargetKind::User,
-        id: user.as_uuid(),
     }
 }
 

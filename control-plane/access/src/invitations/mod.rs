@@ -1,8 +1,10 @@
 //! Invitations. Who has an account with an address that somebody vouched for becomes a member at once; every other address
-//! gets a pending invitation, which its first sign-in with a vouched address accepts.
+//! gets a pending invitation, and so does one whose account is deactivated, for that is nobody's business. It is accepted
+//! by the first sign-in whose provider vouches for that very address, then and there: what a provider said about it once
+//! may be true no more.
 //!
 //! An invitation is worth what its inviter may do when it is accepted, not when it was written: one by somebody who was
-//! removed or demoted since gives nothing.
+//! removed, demoted or deactivated since gives nothing, be it in the workspace or in the installation.
 
 pub(crate) mod repository;
 
@@ -40,7 +42,8 @@ pub struct Invitation {
     pub role: WorkspaceRole,
     /// Who invites, while that account exists; `None` for the command line.
     pub invited_by: Option<UserId>,
-    /// Whether the inviter acted as an administrator of the installation, who needs no role in the workspace.
+    /// Whether the inviter acted as an administrator of the installation, who needs no role in the workspace but must be
+    /// one still when it is accepted.
     pub by_administrator: bool,
     /// When.
     pub created_at: Timestamp,
@@ -94,12 +97,12 @@ impl Invitations {
         }
     }
 
-    /// Makes the user with this address a member, or, when there is none whose address was vouched for, keeps an
+    /// Makes the user with this address a member, or, when there is no active one whose address was vouched for, keeps an
     /// invitation for him for seven days. One that is over is replaced.
     ///
     /// # Errors
-    /// [`AccessError::InviteAsOwner`], [`AccessError::AlreadyMember`], [`AccessError::InviteeDeactivated`],
-    /// [`AccessError::AlreadyInvited`], [`AccessError::TooManyInvitations`].
+    /// [`AccessError::InviteAsOwner`], [`AccessError::AlreadyMember`], [`AccessError::AlreadyInvited`],
+    /// [`AccessError::TooManyInvitations`].
     pub async fn invite(
         &self,
         tx: &mut WriteTx,
@@ -112,10 +115,7 @@ impl Invitations {
             if memberships::find(tx, by.workspace(), user.id).await?.is_some() {
                 return Err(AccessError::AlreadyMember);
             }
-            if !user.is_active {
-                return Err(AccessError::InviteeDeactivated);
-            }
-            if user.email_verified_at.is_some() {
+            if user.is_active && user.email_verified_at.is_some() {
                 return Ok(Invited::Member(self.members.add(tx, by, user, role).await?));
             }
         }
@@ -166,21 +166,28 @@ impl Invitations {
 
     /// Whether [`Invitations::accept_all`] would find an invitation for the user: a cheap question for those who do not
     /// write otherwise.
-    pub async fn pending_for(&self, tx: &mut Tx, user: &User) -> Result<bool, AccessError> {
-        let Some(address) = vouched_address(user) else {
-            return Ok(false);
-        };
-        Ok(repository::is_invited(tx, &address, self.sources.now()).await?)
+    pub async fn pending_for(
+        &self,
+        tx: &mut Tx,
+        user: &User,
+        vouched: &EmailKey,
+    ) -> Result<bool, AccessError> {
+        Ok(may_accept(user, vouched) && repository::is_invited(tx, vouched, self.sources.now()).await?)
     }
 
-    /// Makes the user a member wherever his address is invited, if it was vouched for and his account is active. What
-    /// cannot be accepted is dropped, and the activity log says why.
-    pub async fn accept_all(&self, tx: &mut WriteTx, user: &User) -> Result<Vec<Membership>, AccessError> {
-        let Some(address) = vouched_address(user) else {
-            return Ok(Vec::new());
-        };
+    /// Makes the user a member wherever his address is invited, if it is the one that a provider vouches for just now,
+    /// `vouched`, and his account is active. What cannot be accepted is dropped, and the activity log says why.
+    pub async fn accept_all(
+        &self,
+        tx: &mut WriteTx,
+        user: &User,
+        vouched: &EmailKey,
+    ) -> Result<Vec<Membership>, AccessError> {
         let mut accepted = Vec::new();
-        for invitation in repository::take_of_address(tx, &address).await? {
+        if !may_accept(user, vouched) {
+            return Ok(accepted);
+        }
+        for invitation in repository::take_of_address(tx, vouched).await? {
             let (actor, target) = (Some(user.id), of_user(user.id));
             let mut detail = json!({
                 "email": invitation.email, "role": invitation.role, "invited_by": invitation.invited_by,
@@ -251,7 +258,7 @@ impl Invitations {
         if memberships::find(tx, invitation.workspace, user).await?.is_some() {
             return Ok(Some(Void::AlreadyMember));
         }
-        let may_invite = invitation.by_administrator || still_may_invite(tx, invitation).await?;
+        let may_invite = still_may_invite(tx, invitation).await?;
         Ok((!may_invite).then_some(Void::Inviter))
     }
 
@@ -274,13 +281,17 @@ impl Invitations {
     }
 }
 
-/// Whether the member who invited is one still, may use his account, and has a role that can give this one.
+/// Whether who invited may use his account, and is what he invited as: an administrator of the installation, or a member
+/// with a role that can give this one. Nobody takes anything from the command line.
 async fn still_may_invite(tx: &mut Tx, invitation: &Invitation) -> Result<bool, AccessError> {
     let Some(inviter) = invitation.invited_by else {
+        return Ok(invitation.by_administrator);
+    };
+    let Some(user) = users::find(tx, inviter).await?.filter(|user| user.is_active) else {
         return Ok(false);
     };
-    if !users::find(tx, inviter).await?.is_some_and(|user| user.is_active) {
-        return Ok(false);
+    if invitation.by_administrator {
+        return Ok(user.is_admin);
     }
     let needed = invitation.role.max(WorkspaceRole::Admin);
     Ok(memberships::find(tx, invitation.workspace, inviter)
@@ -288,10 +299,10 @@ async fn still_may_invite(tx: &mut Tx, invitation: &Invitation) -> Result<bool, 
         .is_some_and(|membership| membership.role >= needed))
 }
 
-/// The address by which invitations are found; `None` unless it was vouched for and the account may be used.
-fn vouched_address(user: &User) -> Option<EmailKey> {
-    user.email_verified_at?;
-    EmailKey::of(&user.email).ok().filter(|_| user.is_active)
+/// Whether the address that a provider vouches for is the one of the user's account, which may be used.
+fn may_accept(user: &User, vouched: &EmailKey) -> bool {
+    let is_own = EmailKey::of(&user.email).is_ok_and(|own| own == *vouched);
+    is_own && user.email_verified_at.is_some() && user.is_active
 }
 
 fn of_user(user: UserId) -> Target {

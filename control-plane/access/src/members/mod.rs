@@ -8,11 +8,11 @@ use sentinel_authz::sentinel::Grantee;
 use sentinel_core::id::{MembershipId, UserId, WorkspaceId};
 use sentinel_core::{Change, EmailKey, Timestamp, WorkspaceRole, principal};
 use sentinel_store::{Tx, WriteTx};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use authority::Authority;
 
-use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::activity::{Action, Activity, Target};
 use crate::error::AccessError;
 use crate::groups::repository as groups;
 use crate::invitations::repository as invitations;
@@ -180,7 +180,8 @@ impl Members {
             invitations::delete_of_member(tx, by.workspace(), &address).await?;
         }
         let detail = json!({ "email": user.email, "role": role });
-        self.record(tx, Action::MemberInvited, by, user.id, Some(detail))
+        self.activity
+            .record_by(tx, Action::MemberInvited, by, Target::user(user.id), Some(detail))
             .await?;
         Ok(member(user, &membership))
     }
@@ -238,14 +239,15 @@ impl Members {
         repository::update_role(tx, &after).await?;
         let (was, is) = (projection::membership(&before), projection::membership(&after));
         tx.record_all(projection::difference(&[was], vec![is]));
-        self.record(
-            tx,
-            Action::MemberRoleChanged,
-            by,
-            user,
-            Some(json!({ "role": role })),
-        )
-        .await?;
+        self.activity
+            .record_by(
+                tx,
+                Action::MemberRoleChanged,
+                by,
+                Target::user(user),
+                Some(json!({ "role": role })),
+            )
+            .await?;
         Ok(after)
     }
 
@@ -277,7 +279,9 @@ impl Members {
         }
         repository::delete(tx, workspace, user).await?;
         tx.record(Change::Delete(projection::membership(&membership)));
-        self.record(tx, Action::MemberRemoved, by, user, None).await
+        self.activity
+            .record_by(tx, Action::MemberRemoved, by, Target::user(user), None)
+            .await
     }
 
     async fn membership(
@@ -289,28 +293,6 @@ impl Members {
         repository::find(tx, workspace, user)
             .await?
             .ok_or(AccessError::MembershipNotFound)
-    }
-
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        action: Action,
-        by: &Authority,
-        user: UserId,
-        detail: Option<Value>,
-    ) -> Result<(), AccessError> {
-        let target = Target {
-            kind: TargetKind::User,
-            id: user.as_uuid(),
-        };
-        let entry = Entry {
-            action,
-            actor: by.actor(),
-            target,
-            workspace: Some(by.workspace()),
-            detail,
-        };
-        self.activity.record(tx, entry).await
     }
 }
 

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::repository::actions;
 use super::repository::grants::{self, Grant};
-use super::{Roles, ServiceAction, of_role};
-use crate::activity::Action;
+use super::{Roles, ServiceAction};
+use crate::activity::{Action, Target};
 use crate::error::AccessError;
 use crate::members::Authority;
 use crate::projection;
@@ -56,7 +56,14 @@ impl Roles {
             return Ok(());
         }
         let detail = json!({ "action_ids": added });
-        self.record(tx, Action::RoleActionAdded, by, of_role(role.id), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::RoleActionAdded,
+                by,
+                Target::role(role.id),
+                Some(detail),
+            )
             .await
     }
 
@@ -78,7 +85,14 @@ impl Roles {
         }
         tx.record(Change::Delete(projection::grant(&Grant::new(&role, &action))?));
         let detail = json!({ "service_action_id": action.id });
-        self.record(tx, Action::RoleActionRemoved, by, of_role(role.id), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::RoleActionRemoved,
+                by,
+                Target::role(role.id),
+                Some(detail),
+            )
             .await
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Roles;
 use super::repository::holders::{self, Assigned};
-use crate::activity::{Action, Target, TargetKind};
+use crate::activity::{Action, Target};
 use crate::error::AccessError;
 use crate::groups::repository as groups;
 use crate::members::{Authority, repository as memberships};
@@ -89,7 +89,8 @@ impl Roles {
         let fact = projection::role_holder(role.id, Grantee::User(user));
         tx.record(Change::Put(fact));
         let detail = json!({ "role_id": role.id });
-        self.record(tx, Action::RoleMemberAdded, by, of_user(user), Some(detail))
+        self.activity
+            .record_by(tx, Action::RoleMemberAdded, by, Target::user(user), Some(detail))
             .await
     }
 
@@ -109,7 +110,14 @@ impl Roles {
         let fact = projection::role_holder(role.id, Grantee::User(user));
         tx.record(Change::Delete(fact));
         let detail = json!({ "role_id": role.id });
-        self.record(tx, Action::RoleMemberRemoved, by, of_user(user), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::RoleMemberRemoved,
+                by,
+                Target::user(user),
+                Some(detail),
+            )
             .await
     }
 
@@ -137,7 +145,8 @@ impl Roles {
         let fact = projection::role_holder(role.id, Grantee::Group(group));
         tx.record(Change::Put(fact));
         let detail = json!({ "role_id": role.id });
-        self.record(tx, Action::RoleGroupAdded, by, of_group(group), Some(detail))
+        self.activity
+            .record_by(tx, Action::RoleGroupAdded, by, Target::group(group), Some(detail))
             .await
     }
 
@@ -157,7 +166,14 @@ impl Roles {
         let fact = projection::role_holder(role.id, Grantee::Group(group));
         tx.record(Change::Delete(fact));
         let detail = json!({ "role_id": role.id });
-        self.record(tx, Action::RoleGroupRemoved, by, of_group(group), Some(detail))
+        self.activity
+            .record_by(
+                tx,
+                Action::RoleGroupRemoved,
+                by,
+                Target::group(group),
+                Some(detail),
+            )
             .await
     }
 
@@ -168,19 +184,5 @@ impl Roles {
             by: by.actor(),
             at,
         }
-    }
-}
-
-fn of_user(user: UserId) -> Target {
-    Target {
-        kind: TargetKind::User,
-        id: user.as_uuid(),
-    }
-}
-
-fn of_group(group: GroupId) -> Target {
-    Target {
-        kind: TargetKind::Group,
-        id: group.as_uuid(),
     }
 }

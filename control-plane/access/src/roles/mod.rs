@@ -13,14 +13,14 @@ pub(crate) mod repository;
 use sentinel_core::id::{RoleId, UserId, WorkspaceId};
 use sentinel_core::{Change, Timestamp, WorkspaceRole};
 use sentinel_store::{StoreError, Tx, WriteTx};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use actions::{NewAction, ServiceAction};
 pub use holders::{GroupHolder, UserHolder};
 pub use questions::{Question, check};
 
 use self::repository::roles as rows;
-use crate::activity::{Action, Activity, Entry, Target, TargetKind};
+use crate::activity::{Action, Activity, Target};
 use crate::error::AccessError;
 use crate::members::Authority;
 use crate::projection;
@@ -105,7 +105,8 @@ impl Roles {
         rows::insert(tx, &role).await.map_err(name_taken)?;
         tx.record(Change::Put(projection::role(role.id, role.workspace)));
         let detail = json!({ "name": role.name });
-        self.record(tx, Action::RoleCreated, by, of_role(role.id), Some(detail))
+        self.activity
+            .record_by(tx, Action::RoleCreated, by, Target::role(role.id), Some(detail))
             .await?;
         Ok(role)
     }
@@ -126,7 +127,8 @@ impl Roles {
             .await
             .map_err(name_taken)?
             .ok_or(AccessError::RoleNotFound)?;
-        self.record(tx, Action::RoleUpdated, by, of_role(role.id), None)
+        self.activity
+            .record_by(tx, Action::RoleUpdated, by, Target::role(role.id), None)
             .await?;
         Ok(role)
     }
@@ -139,7 +141,8 @@ impl Roles {
         rows::delete(tx, role.workspace, role.id).await?;
         tx.record(Change::Delete(projection::role(role.id, role.workspace)));
         let detail = json!({ "name": role.name });
-        self.record(tx, Action::RoleDeleted, by, of_role(role.id), Some(detail))
+        self.activity
+            .record_by(tx, Action::RoleDeleted, by, Target::role(role.id), Some(detail))
             .await
     }
 
@@ -147,31 +150,6 @@ impl Roles {
         rows::find(tx, workspace, role)
             .await?
             .ok_or(AccessError::RoleNotFound)
-    }
-
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        action: Action,
-        by: &Authority,
-        target: Target,
-        detail: Option<Value>,
-    ) -> Result<(), AccessError> {
-        let entry = Entry {
-            action,
-            actor: by.actor(),
-            target,
-            workspace: Some(by.workspace()),
-            detail,
-        };
-        self.activity.record(tx, entry).await
-    }
-}
-
-fn of_role(role: RoleId) -> Target {
-    Target {
-        kind: TargetKind::Role,
-        id: role.as_uuid(),
     }
 }
 

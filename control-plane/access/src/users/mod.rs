@@ -204,6 +204,11 @@ impl Users {
         }
     }
 
+    /// Whether somebody took the administration of this installation from the user, and nobody gave it back.
+    pub async fn was_demoted(&self, tx: &mut Tx, user: UserId) -> Result<bool, AccessError> {
+        Ok(repository::was_demoted(tx, user).await?)
+    }
+
     /// Makes the user an administrator of this installation, or takes that away; from himself nobody can take it, nor
     /// from the last active one.
     pub async fn set_admin(

@@ -275,6 +275,17 @@ pub(super) async fn promote_listed(
     Ok(row.map(User::from))
 }
 
+pub(super) async fn was_demoted(tx: &mut Tx, user: UserId) -> Result<bool, StoreError> {
+    let demoted = fetch_scalar!(
+        tx,
+        i64,
+        "SELECT COUNT(*) FROM users WHERE id = $1 AND demoted_at IS NOT NULL",
+        user.as_uuid()
+    )
+    .await?;
+    Ok(demoted > 0)
+}
+
 pub(super) async fn active_administrators_but(tx: &mut Tx, user: UserId) -> Result<i64, StoreError> {
     fetch_scalar!(
         tx,

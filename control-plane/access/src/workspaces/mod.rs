@@ -170,6 +170,18 @@ impl Workspaces {
             .ok_or(AccessError::WorkspaceNotFound)
     }
 
+    /// Refuses a short name that is taken. Another may take it until a workspace is made: whoever makes one asks here
+    /// first only so that what cannot be is no writer.
+    ///
+    /// # Errors
+    /// [`AccessError::SlugTaken`].
+    pub async fn require_free(&self, tx: &mut Tx, slug: &Slug) -> Result<(), AccessError> {
+        if repository::has_slug(tx, slug).await? {
+            return Err(AccessError::SlugTaken);
+        }
+        Ok(())
+    }
+
     /// Makes a workspace whose owner is `owner`.
     pub async fn create(
         &self,

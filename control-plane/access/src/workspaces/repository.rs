@@ -2,6 +2,7 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::id::{UserId, WorkspaceId};
+use sentinel_core::name::Slug;
 use sentinel_store::{
     Sql, StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar, fetch_scalar_optional,
     sql_for_update,
@@ -190,6 +191,17 @@ pub(super) async fn page(tx: &mut Tx, limit: i64, offset: i64) -> Result<Vec<Lis
 
 pub(super) async fn count(tx: &mut Tx) -> Result<i64, StoreError> {
     fetch_scalar!(tx, i64, "SELECT COUNT(*) FROM workspaces").await
+}
+
+pub(super) async fn has_slug(tx: &mut Tx, slug: &Slug) -> Result<bool, StoreError> {
+    let count = fetch_scalar!(
+        tx,
+        i64,
+        "SELECT COUNT(*) FROM workspaces WHERE slug = $1",
+        slug.as_str()
+    )
+    .await?;
+    Ok(count > 0)
 }
 
 pub(super) async fn insert(tx: &mut Tx, workspace: &Workspace) -> Result<(), StoreError> {

@@ -6,9 +6,9 @@ use sentinel_access::AccessError;
 use sentinel_access::invitations::{Invitation, Invited};
 use sentinel_access::members::Authority;
 use sentinel_access::users::{NewUser, User};
-use sentinel_core::WorkspaceRole;
 use sentinel_core::WorkspaceRole::{Admin, Editor, Owner, Viewer};
 use sentinel_core::id::{InvitationId, UserId, WorkspaceId};
+use sentinel_core::{EmailKey, WorkspaceRole};
 use sentinel_store::on_both_backends;
 use serde_json::json;
 
@@ -72,10 +72,19 @@ async fn revoke(
         .await
 }
 
-/// The roles of the memberships that the user gets by signing in.
+fn key(email: &str) -> EmailKey {
+    EmailKey::of(email).expect("address")
+}
+
+/// The roles of the memberships that the user gets by signing in at a provider that vouches for his address.
 async fn accept(world: &World, user: &User) -> Vec<(WorkspaceId, WorkspaceRole)> {
+    accept_by(world, user, &user.email).await
+}
+
+/// The same where the provider vouches for another address, or spells it otherwise.
+async fn accept_by(world: &World, user: &User, vouched: &str) -> Vec<(WorkspaceId, WorkspaceRole)> {
     let made = world
-        .write(async |tx, access| access.invitations.accept_all(tx, user).await)
+        .write(async |tx, access| access.invitations.accept_all(tx, user, &key(vouched)).await)
         .await
         .expect("accepted");
     made.into_iter()
@@ -97,9 +106,27 @@ async fn unverified(world: &World, name: &str) -> User {
         .expect("user")
 }
 
-async fn is_invited(world: &World, user: &User) -> bool {
+async fn set_active(world: &World, user: UserId, is_active: bool) -> User {
     world
-        .read(async |tx, access| access.invitations.pending_for(tx, user).await)
+        .write(async |tx, access| access.users.set_active(tx, None, user, is_active).await)
+        .await
+        .expect("decided")
+}
+
+async fn set_admin(world: &World, user: UserId, is_admin: bool) {
+    world
+        .write(async |tx, access| access.users.set_admin(tx, None, user, is_admin).await)
+        .await
+        .expect("decided");
+}
+
+async fn is_invited(world: &World, user: &User) -> bool {
+    is_invited_by(world, user, &user.email).await
+}
+
+async fn is_invited_by(world: &World, user: &User, vouched: &str) -> bool {
+    world
+        .read(async |tx, access| access.invitations.pending_for(tx, user, &key(vouched)).await)
         .await
         .expect("answer")
 }
@@ -150,16 +177,48 @@ on_both_backends! {
 
     async fn who_has_a_vouched_address_is_in_at_once(store: TestStore) {
         let world = World::new(store);
-        let (alice, bob, dora) = (world.user("alice").await, world.user("bob").await, world.user("dora").await);
+        let (alice, bob) = (world.user("alice").await, world.user("bob").await);
         let acme = world.workspace("acme", alice.id).await;
         let at_once = invite(&world, acme, alice.id, "BOB@example.com", Viewer).await.expect("invited");
         assert!(matches!(at_once, Invited::Member(member) if member.user == bob.id));
         assert_eq!(list(&world, acme).await, []);
-        world.write(async |tx, access| access.users.set_active(tx, None, dora.id, false).await).await.expect("deactivated");
-        let refused = invite(&world, acme, alice.id, &dora.email, Viewer).await.expect_err("deactivated");
-        assert_eq!(refused.to_string(), "The account of this user is deactivated");
-        assert_eq!(refused.kind(), sentinel_access::ErrorKind::BadRequest);
-        assert_eq!(list(&world, acme).await, []);
+    }
+
+    async fn a_deactivated_account_is_invited_like_an_address_without_one(store: TestStore) {
+        let world = World::new(store);
+        let (alice, dora) = (world.user("alice").await, world.user("dora").await);
+        let acme = world.workspace("acme", alice.id).await;
+        let dora = set_active(&world, dora.id, false).await;
+        let waits = pending(&world, acme, alice.id, &dora.email, Editor).await;
+        let logged = world.activity().await.remove(0);
+        let nobody = pending(&world, acme, alice.id, "nobody@example.com", Editor).await;
+        let logged_too = world.activity().await.remove(0);
+        assert_eq!((waits.role, waits.expires_at - waits.created_at), (nobody.role, nobody.expires_at - nobody.created_at));
+        assert_eq!((&logged.action, logged.target_id), (&logged_too.action, logged_too.target_id));
+        let again = invite(&world, acme, alice.id, &dora.email, Viewer).await.expect_err("waits already");
+        assert_eq!(again.code(), "already_invited");
+        assert!(!is_invited(&world, &dora).await);
+        assert_eq!(accept(&world, &dora).await, [], "as long as the account may not be used");
+        let dora = set_active(&world, dora.id, true).await;
+        assert!(is_invited(&world, &dora).await);
+        assert_eq!(accept(&world, &dora).await, [(acme, Editor)]);
+    }
+
+    async fn an_invitation_is_accepted_by_the_address_that_is_vouched_for_now(store: TestStore) {
+        let world = World::new(store);
+        let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+        let acme = world.workspace("acme", alice.id).await;
+        set_active(&world, bob.id, false).await;
+        pending(&world, acme, alice.id, "bob@example.com", Editor).await;
+        pending(&world, acme, alice.id, "robert@example.com", Owner).await;
+        let bob = set_active(&world, bob.id, true).await;
+        // The provider calls him something else by now: the invitation of that address is not his account's, and nobody
+        // says that the one of his account is his.
+        assert!(!is_invited_by(&world, &bob, "robert@example.com").await);
+        assert_eq!(accept_by(&world, &bob, "robert@example.com").await, []);
+        assert_eq!(list(&world, acme).await.len(), 2);
+        assert!(is_invited_by(&world, &bob, "BOB@Example.com").await);
+        assert_eq!(accept_by(&world, &bob, "BOB@Example.com").await, [(acme, Editor)]);
     }
 
     async fn an_address_that_nobody_vouched_for_accepts_nothing(store: TestStore) {
@@ -221,8 +280,6 @@ on_both_backends! {
             pending(&world, acme, user.id, &format!("by-{name}@example.com"), role).await;
             people.push(user);
         }
-        let by = Authority::of_administrator(acme, Some(people[1].id));
-        invite_by(&world, &by, "by-administrator@example.com", Owner).await.expect("invited");
         let root = Authority::of_administrator(acme, None);
         for (user, role) in [(&people[0], Editor), (&people[3], Admin)] {
             world.write(async |tx, access| access.members.change_role(tx, &root, user.id, role).await).await.expect("demoted");
@@ -238,8 +295,39 @@ on_both_backends! {
         }
         let user = world.user("by-still-admin").await;
         assert_eq!(accept(&world, &user).await, [(acme, Admin)]);
-        let user = world.user("by-administrator").await;
-        assert_eq!(accept(&world, &user).await, [(acme, Owner)], "he needed no role");
+        assert_eq!(list(&world, acme).await, []);
+    }
+
+    async fn an_administrators_invitation_is_worth_nothing_once_he_is_none(store: TestStore) {
+        let world = World::new(store);
+        let alice = world.user("alice").await;
+        let acme = world.workspace("acme", alice.id).await;
+        let names = ["demoted", "deactivated", "demoted-member", "still-one"];
+        let mut roots = Vec::new();
+        for name in names {
+            let root = world.user(name).await;
+            set_admin(&world, root.id, true).await;
+            let by = Authority::of_administrator(acme, Some(root.id));
+            invite_by(&world, &by, &format!("by-{name}@example.com"), Owner).await.expect("invited");
+            roots.push(root);
+        }
+        invite_by(&world, &Authority::of_administrator(acme, None), "by-nobody@example.com", Owner).await.expect("invited");
+        set_admin(&world, roots[0].id, false).await;
+        set_active(&world, roots[1].id, false).await;
+        // What he may do as a member is not what he invited by.
+        world.join(acme, &roots[2], Owner).await;
+        set_admin(&world, roots[2].id, false).await;
+
+        for name in &names[..3] {
+            let user = world.user(&format!("by-{name}")).await;
+            assert_eq!(accept(&world, &user).await, [], "{name}");
+            assert_eq!(last_reason(&world).await, ("invitation_void".to_owned(), "inviter_without_right".to_owned()));
+            assert!(world.authority(acme, user.id, Viewer).await.is_err(), "{name}");
+        }
+        for name in ["still-one", "nobody"] {
+            let user = world.user(&format!("by-{name}")).await;
+            assert_eq!(accept(&world, &user).await, [(acme, Owner)], "{name} needs no role");
+        }
         assert_eq!(list(&world, acme).await, []);
     }
 

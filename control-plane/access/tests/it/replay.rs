@@ -12,7 +12,7 @@ use sentinel_access::users::User;
 use sentinel_access::workspaces::NewWorkspace;
 use sentinel_authz::sentinel::{Grantee, ShareLevel};
 use sentinel_core::id::{GroupId, PermissionId, RoleId, ServiceActionId, ServiceAppId, UserId, WorkspaceId};
-use sentinel_core::{Change, Fact, Revision, WorkspaceRole};
+use sentinel_core::{Change, EmailKey, Fact, Revision, WorkspaceRole};
 use sentinel_store::{ChangesAfter, on_both_backends};
 
 use crate::world::{World, document_of, key, token};
@@ -163,7 +163,10 @@ async fn guest(
     if dice.roll(2) == 0 {
         let user = world.user(&name).await;
         world
-            .write(async |tx, access| access.invitations.accept_all(tx, &user).await)
+            .write(async |tx, access| {
+                let vouched = EmailKey::of(&user.email).expect("address");
+                access.invitations.accept_all(tx, &user, &vouched).await
+            })
             .await?;
         made.users.push(user);
     }

@@ -1,11 +1,10 @@
-//! Sign-ins that change nothing. An application asks again about the same people every few minutes, and for that nobody
+//! Sign-ins that change nothing, and those that lead nowhere. An application asks again about the same people every few minutes, and for that nobody
 //! has to wait for his turn to write.
 
 use sentinel_access::users::User;
-use sentinel_core::EmailKey;
 use sentinel_store::Tx;
 
-use super::{Accounts, Identity, Said, is_subject, rows};
+use super::{AccountRefusal, Accounts, Identity, Said, is_subject, keeps_profile, rows};
 use crate::error::IdentityError;
 
 impl Accounts {
@@ -19,31 +18,53 @@ impl Accounts {
         Ok(is_subject(&identity.subject) && rows::user_of(tx, provider, &identity.subject).await?.is_some())
     }
 
-    /// The active user of an identity whose sign-in would change nothing; `None` where [`Accounts::resolve`] has
-    /// something to write or to refuse.
+    /// The active user of an identity whose sign-in would change nothing; `None` where [`Accounts::resolve`] has something
+    /// to write. Whom that would refuse by what is known now is refused here.
     pub(crate) async fn find_unchanged(
         &self,
         tx: &mut Tx,
         provider: &str,
         identity: &Identity,
-    ) -> Result<Option<User>, IdentityError> {
-        let Ok(said) = Said::by(identity) else {
+    ) -> Result<Option<User>, AccountRefusal> {
+        let said = Said::by(identity)?;
+        let known = match rows::user_of(tx, provider, &identity.subject).await? {
+            Some(id) => Some(self.access.users.get(tx, id).await?),
+            None => None,
+        };
+        let Some(user) = known else {
+            let linkable = self.linkable(tx, provider, &said).await?;
+            if linkable.is_some_and(|user| !user.is_active) {
+                return Err(AccountRefusal::Deactivated);
+            }
             return Ok(None);
         };
-        let Some(id) = rows::user_of(tx, provider, &identity.subject).await? else {
-            return Ok(None);
-        };
-        let user = self.access.users.get(tx, id).await?;
-        let is_named = said.name.is_none_or(|name| name.as_str() == user.name);
-        let is_pictured = said.picture.is_none() || said.picture == user.avatar_url;
-        let is_confirmed = user.email_verified_at.is_some()
-            || !said.is_verified
-            || EmailKey::of(&user.email).is_ok_and(|key| key != *said.email.key());
-        let is_promoted = user.is_admin || !self.is_listed(&user);
-        let nothing_to_write = is_named && is_pictured && is_confirmed && is_promoted;
-        if !user.is_active || !nothing_to_write || self.access.invitations.pending_for(tx, &user).await? {
-            return Ok(None);
+        if !user.is_active {
+            return Err(AccountRefusal::Deactivated);
         }
-        Ok(Some(user))
+        let unchanged = !self.is_news(tx, provider, &said, &user).await?;
+        Ok(unchanged.then_some(user))
+    }
+
+    /// Whether a sign-in of an active user who is known at the provider would change something.
+    async fn is_news(
+        &self,
+        tx: &mut Tx,
+        provider: &str,
+        said: &Said,
+        user: &User,
+    ) -> Result<bool, IdentityError> {
+        let (users, invitations) = (&self.access.users, &self.access.invitations);
+        if said.vouches_for(user) {
+            let is_first = user.email_verified_at.is_none();
+            if is_first || invitations.pending_for(tx, user, said.email.key()).await? {
+                return Ok(true);
+            }
+        }
+        if !user.is_admin && self.is_listed(user) && !users.was_demoted(tx, user.id).await? {
+            return Ok(true);
+        }
+        let is_named = said.name.as_ref().is_none_or(|name| name.as_str() == user.name);
+        let is_pictured = said.picture.is_none() || said.picture == user.avatar_url;
+        Ok(!(is_named && is_pictured) && keeps_profile(tx, provider, user.id).await?)
     }
 }

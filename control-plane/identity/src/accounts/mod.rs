@@ -1,9 +1,14 @@
 //! Whose account a sign-in at a provider is. Accounts are keyed by (provider, subject), which a provider never gives to
-//! somebody else; an e-mail address decides only when the provider vouches for it and its configuration says so.
+//! somebody else; an e-mail address decides only when the provider vouches for it and its configuration says so, and that of
+//! every provider that the account is known at. Else one whose word is not worth that could make an account with anybody's
+//! address beforehand, and whoever made it there would share it with the one whose address it is.
 //!
 //! Who administers the installation is decided by the address of the *account*, which was vouched for when the account was
 //! made. What a provider says about the address later decides nothing: a provider can say what it likes about people who
 //! have an account already. And what an administrator has decided is not undone by a sign-in.
+//!
+//! Name and picture are kept by the provider that the account was first known at. Others may call the person something else,
+//! and his applications ask by way of any of them every few minutes.
 
 mod known;
 mod linked;
@@ -11,6 +16,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sentinel_access::text::{Email, Name, avatar_url};
@@ -91,6 +97,11 @@ struct Said {
 }
 
 impl Said {
+    /// Whether the provider vouches for the address of this very account.
+    fn vouches_for(&self, user: &User) -> bool {
+        self.is_verified && EmailKey::of(&user.email).is_ok_and(|key| key == *self.email.key())
+    }
+
     fn by(identity: &Identity) -> Result<Self, AccountRefusal> {
         if !is_subject(&identity.subject) {
             return Err(AccountRefusal::Subject);
@@ -115,6 +126,8 @@ impl Said {
 pub(crate) struct Accounts {
     access: Access,
     admin_emails: Arc<[EmailKey]>,
+    /// The providers whose word about an address may lead to an account that is there.
+    linking: Arc<BTreeSet<String>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -123,6 +136,7 @@ impl Accounts {
     pub(crate) fn new(
         access: Access,
         admin_emails: impl IntoIterator<Item = String>,
+        linking: impl IntoIterator<Item = String>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
@@ -133,20 +147,21 @@ impl Accounts {
         Self {
             access,
             admin_emails,
+            linking: Arc::new(linking.into_iter().collect()),
             clock,
             random,
         }
     }
 
     /// The user that signed in; made at his first sign-in. The transaction is a [`WriteTx`], so that of two first
-    /// sign-ins at once one makes the account and the other finds it. Invitations of his address are accepted in it.
+    /// sign-ins at once one makes the account and the other finds it. Invitations of his address are accepted in it, if
+    /// the provider vouches for it.
     ///
     /// With `admins_only` nobody is made who is no administrator.
     pub(crate) async fn resolve(
         &self,
         tx: &mut WriteTx,
         provider: &str,
-        link_by_verified_email: bool,
         identity: &Identity,
         admins_only: bool,
     ) -> Result<User, AccountRefusal> {
@@ -154,10 +169,7 @@ impl Accounts {
         let known = rows::user_of(tx, provider, &identity.subject).await?;
         let user = match known {
             Some(id) => self.known(tx, id, &said).await?,
-            None => {
-                self.stranger(tx, &said, link_by_verified_email, admins_only)
-                    .await?
-            }
+            None => self.stranger(tx, provider, &said, admins_only).await?,
         };
         if !user.is_active {
             return Err(AccountRefusal::Deactivated);
@@ -170,7 +182,15 @@ impl Accounts {
             self.link(tx, &user, provider, identity, said.name.as_ref())
                 .await?;
         }
-        self.access.invitations.accept_all(tx, &user).await?;
+        if said.vouches_for(&user) {
+            self.access
+                .invitations
+                .accept_all(tx, &user, said.email.key())
+                .await?;
+        }
+        if !keeps_profile(tx, provider, user.id).await? {
+            return Ok(user);
+        }
         Ok(self
             .access
             .users
@@ -182,8 +202,7 @@ impl Accounts {
     /// account is kept; what it says about any other address is not.
     async fn known(&self, tx: &mut Tx, id: UserId, said: &Said) -> Result<User, AccountRefusal> {
         let user = self.access.users.get(tx, id).await?;
-        let is_own = EmailKey::of(&user.email).is_ok_and(|key| key == *said.email.key());
-        if said.is_verified && is_own {
+        if said.vouches_for(&user) {
             return Ok(self.access.users.confirm_email(tx, user).await?);
         }
         Ok(user)
@@ -194,21 +213,40 @@ impl Accounts {
     async fn stranger(
         &self,
         tx: &mut Tx,
+        provider: &str,
         said: &Said,
-        link_by_verified_email: bool,
         admins_only: bool,
     ) -> Result<User, AccountRefusal> {
+        match self.linkable(tx, provider, said).await? {
+            Some(user) => Ok(user),
+            None => self.made(tx, said, admins_only).await,
+        }
+    }
+
+    /// The user whose address it is, to whom an account at the provider that nobody has signed in with may be linked; `None`
+    /// if it is nobody's.
+    async fn linkable(
+        &self,
+        tx: &mut Tx,
+        provider: &str,
+        said: &Said,
+    ) -> Result<Option<User>, AccountRefusal> {
         let users = &self.access.users;
         let Some(user) = users.find_by_email(tx, said.email.as_str()).await? else {
-            return self.made(tx, said, admins_only).await;
+            return Ok(None);
         };
         // An account whose address nobody vouched for may have been made by anybody, to be found by the one whose
         // address it is.
-        if link_by_verified_email && said.is_verified && user.email_verified_at.is_some() {
-            Ok(user)
-        } else {
-            Err(AccountRefusal::EmailUsed)
+        if !said.is_verified || user.email_verified_at.is_none() || !self.linking.contains(provider) {
+            return Err(AccountRefusal::EmailUsed);
         }
+        for account in rows::of_user(tx, user.id).await? {
+            // Two accounts at one provider are two people who share an address there.
+            if account.provider == provider || !self.linking.contains(&account.provider) {
+                return Err(AccountRefusal::EmailUsed);
+            }
+        }
+        Ok(Some(user))
     }
 
     async fn made(&self, tx: &mut Tx, said: &Said, admins_only: bool) -> Result<User, AccountRefusal> {
@@ -251,16 +289,19 @@ impl Accounts {
     ) -> Result<(), AccountRefusal> {
         let now = self.clock.now();
         let id = SocialAccountId::generate(now, &*self.random);
-        match rows::insert(tx, id, user.id, (provider, &identity.subject), name, now).await {
-            Ok(()) => Ok(()),
-            // The user has another account at this very provider: two people share an address there.
-            Err(StoreError::Conflict { .. }) => Err(AccountRefusal::EmailUsed),
-            Err(error) => Err(error.into()),
-        }
+        Ok(rows::insert(tx, id, user.id, (provider, &identity.subject), name, now).await?)
     }
 }
 
-/// OpenID Connect Core §2 allows 255 characters of ASCII; some providers write others. PostgreSQL takes no NUL.
-fn is_subject(subject: &str) -> bool {
+/// Whether the user's name and picture are what this provider says: whether it is the one of his that he was first known
+/// at.
+async fn keeps_profile(tx: &mut Tx, provider: &str, user: UserId) -> Result<bool, StoreError> {
+    let accounts = rows::of_user(tx, user).await?;
+    Ok(accounts.first().is_some_and(|first| first.provider == provider))
+}
+
+/// Whether a provider's id of a person can be kept, and repeated in tokens. OpenID Connect Core §2 allows 255 characters of
+/// ASCII; some providers write others. PostgreSQL takes no NUL.
+pub(crate) fn is_subject(subject: &str) -> bool {
     (1..=255).contains(&subject.chars().count()) && !subject.chars().any(char::is_control)
 }

@@ -17,33 +17,51 @@ async fn sign_in(
 ) -> Result<User, AccountRefusal> {
     let mut tx = store.db.write().await.expect("tx");
     let user = accounts(store, listed)
-        .resolve(&mut tx, "demo", false, identity, panel)
+        .resolve(&mut tx, "demo", identity, panel)
         .await?;
     tx.commit().await.expect("commit");
     Ok(user)
 }
 
-/// A sign-in at another provider, which links or does not.
+/// A sign-in at another provider, where those of `linking` link.
 async fn sign_in_at(
     store: &TestStore,
+    linking: &[&str],
     provider: &str,
-    links: bool,
     identity: &Identity,
 ) -> Result<User, AccountRefusal> {
     let mut tx = store.db.write().await.expect("tx");
-    let user = accounts(store, ROOT)
-        .resolve(&mut tx, provider, links, identity, false)
+    let user = with_linking(store, ROOT, linking)
+        .resolve(&mut tx, provider, identity, false)
         .await?;
     tx.commit().await.expect("commit");
     Ok(user)
 }
 
+/// Whether a sign-in would be refused or change nothing, as far as can be seen without a turn to write.
+async fn look(
+    store: &TestStore,
+    linking: &[&str],
+    provider: &str,
+    identity: &Identity,
+) -> Result<Option<User>, AccountRefusal> {
+    let mut tx = store.db.read().await.expect("tx");
+    with_linking(store, ROOT, linking)
+        .find_unchanged(&mut tx, provider, identity)
+        .await
+}
+
 fn accounts(store: &TestStore, listed: &[&str]) -> Accounts {
+    with_linking(store, listed, &[])
+}
+
+fn with_linking(store: &TestStore, listed: &[&str], linking: &[&str]) -> Accounts {
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
         (Arc::clone(&store.clock) as Arc<dyn Clock>, Arc::new(SystemRandom));
     let access = Access::new(Arc::clone(&clock), Arc::clone(&random));
     let listed = listed.iter().map(|email| (*email).to_owned());
-    Accounts::new(access, listed, clock, random)
+    let linking = linking.iter().map(|provider| (*provider).to_owned());
+    Accounts::new(access, listed, linking, clock, random)
 }
 
 fn who(subject: &str, email: &str) -> Identity {
@@ -115,6 +133,17 @@ async fn set_admin(store: &TestStore, user: UserId, is_admin: bool) {
     access
         .users
         .set_admin(&mut tx, None, user, is_admin)
+        .await
+        .expect("decided");
+    tx.commit().await.expect("commit");
+}
+
+async fn set_active(store: &TestStore, user: UserId, is_active: bool) {
+    let access = accounts(store, &[]).access;
+    let mut tx = store.db.write().await.expect("tx");
+    access
+        .users
+        .set_active(&mut tx, None, user, is_active)
         .await
         .expect("decided");
     tx.commit().await.expect("commit");
@@ -197,11 +226,11 @@ on_both_backends! {
         assert_eq!(role(&store, workspace, mallory.id).await, None, "the invitation waits");
 
         let ann = sign_in(&store, ROOT, &who("2", "ann@example.com"), false).await.expect("ann");
-        let refused = sign_in_at(&store, "directory", true, &claimed("3", "ann@example.com")).await;
+        let refused = sign_in_at(&store, &["demo", "directory"], "directory", &claimed("3", "ann@example.com")).await;
         assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "a claim links to no account: {refused:?}");
         assert!(ann.email_verified_at.is_some());
         // Nor is an account linked to that somebody may have made to be found.
-        let refused = sign_in_at(&store, "vouching", true, &who("4", "root@example.com")).await;
+        let refused = sign_in_at(&store, &["demo", "vouching"], "vouching", &who("4", "root@example.com")).await;
         assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{refused:?}");
     }
 
@@ -220,17 +249,103 @@ on_both_backends! {
     }
 
     async fn a_sign_in_is_linked_to_an_account_only_where_it_is_configured(store: TestStore) {
+        let both = &["demo", "second"];
         let ann = sign_in(&store, &[], &who("1", "ann@example.com"), false).await.expect("ann");
-        let refused = sign_in_at(&store, "second", false, &who("9", "ann@example.com")).await;
+        let refused = sign_in_at(&store, &["demo"], "second", &who("9", "ann@example.com")).await;
         assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{refused:?}");
-        let linked = sign_in_at(&store, "second", true, &who("9", "ANN@example.com")).await.expect("linked");
+        let linked = sign_in_at(&store, both, "second", &who("9", "ANN@example.com")).await.expect("linked");
         assert_eq!(linked.id, ann.id);
-        let known = sign_in_at(&store, "second", false, &who("9", "renamed@example.com")).await.expect("known by now");
+        let known = sign_in_at(&store, &[], "second", &who("9", "renamed@example.com")).await.expect("known by now");
         assert_eq!(known.id, ann.id);
         // Another person at the same provider, with the same address: one of them is not Ann.
-        let refused = sign_in_at(&store, "second", true, &who("10", "ann@example.com")).await;
+        let refused = sign_in_at(&store, both, "second", &who("10", "ann@example.com")).await;
         assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{refused:?}");
-        assert_eq!(sign_in_at(&store, "second", true, &who("9", "ann@example.com")).await.expect("ann").id, ann.id);
+        assert_eq!(sign_in_at(&store, both, "second", &who("9", "ann@example.com")).await.expect("ann").id, ann.id);
+    }
+
+    async fn an_account_is_linked_only_if_all_of_its_providers_link(store: TestStore) {
+        // Whoever is at `demo` can have any address there, and makes an account with Ann's before she comes.
+        let eve = sign_in_at(&store, &["second"], "demo", &who("eve", "ann@example.com")).await.expect("eve");
+        assert!(eve.email_verified_at.is_some(), "so `demo` says");
+        let ann = who("ann", "ann@example.com");
+        for linking in [&["second"], &["demo"]] {
+            let refused = sign_in_at(&store, linking, "second", &ann).await;
+            assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{linking:?}: {refused:?}");
+            let refused = look(&store, linking, "second", &ann).await;
+            assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{linking:?}: {refused:?}");
+        }
+        // Nor is one that is known at several, of which one does not link, or is not configured any more.
+        let both = ["demo", "second"];
+        let bob = sign_in_at(&store, &both, "demo", &who("bob", "bob@example.com")).await.expect("bob");
+        assert_eq!(sign_in_at(&store, &both, "second", &who("b", "bob@example.com")).await.expect("linked").id, bob.id);
+        for linking in [&["second", "third"][..], &["demo", "third"], &["third"]] {
+            let refused = sign_in_at(&store, linking, "third", &who("3", "bob@example.com")).await;
+            assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{linking:?}: {refused:?}");
+        }
+        let all = ["demo", "second", "third"];
+        assert_eq!(sign_in_at(&store, &all, "third", &who("3", "bob@example.com")).await.expect("linked").id, bob.id);
+    }
+
+    async fn a_profile_is_kept_by_the_first_provider_of_its_account(store: TestStore) {
+        let both = &["demo", "second"];
+        let named = |subject: &str, name: &str| Identity {
+            name: Some(name.to_owned()),
+            picture: Some(format!("https://example.com/{name}.png")),
+            ..who(subject, "ann@example.com")
+        };
+        let (first, other) = (named("1", "Ann"), named("9", "Annie"));
+        let ann = sign_in_at(&store, both, "demo", &first).await.expect("ann");
+        store.clock.advance(std::time::Duration::from_millis(1));
+        for _ in 0..2 {
+            let user = sign_in_at(&store, both, "second", &other).await.expect("linked");
+            assert_eq!((&user, user.name.as_str()), (&ann, "Ann"));
+            for (provider, identity) in [("second", &other), ("demo", &first)] {
+                let unchanged = look(&store, both, provider, identity).await.expect("not refused");
+                assert_eq!(unchanged.as_ref(), Some(&ann), "{provider}");
+            }
+        }
+        let renamed = named("1", "Anna");
+        assert_eq!(look(&store, both, "demo", &renamed).await.expect("not refused"), None);
+        let user = sign_in_at(&store, both, "demo", &renamed).await.expect("ann");
+        assert_eq!((user.name.as_str(), user.avatar_url.as_deref()), ("Anna", Some("https://example.com/Anna.png")));
+    }
+
+    async fn nobody_is_refused_or_let_through_only_after_a_turn_to_write(store: TestStore) {
+        let both = &["demo", "second"];
+        let root = sign_in_at(&store, both, "demo", &who("1", "root@example.com")).await.expect("root");
+        let ann = sign_in_at(&store, both, "demo", &who("2", "ann@example.com")).await.expect("ann");
+        set_admin(&store, ann.id, true).await;
+        set_admin(&store, root.id, false).await;
+        let seen = look(&store, both, "demo", &who("1", "root@example.com")).await.expect("not refused");
+        assert_eq!(seen.map(|user| (user.id, user.is_admin)), Some((root.id, false)), "no listed one who was demoted");
+        set_active(&store, root.id, false).await;
+        for (provider, subject) in [("demo", "1"), ("second", "a")] {
+            let refused = look(&store, both, provider, &who(subject, "root@example.com")).await;
+            assert!(matches!(refused, Err(AccountRefusal::Deactivated)), "{provider}: {refused:?}");
+        }
+        let refused = look(&store, both, "demo", &who("3", "ann@example.com")).await;
+        assert!(matches!(refused, Err(AccountRefusal::EmailUsed)), "{refused:?}");
+        let refused = look(&store, both, "demo", &who("2", "no address")).await;
+        assert!(matches!(refused, Err(AccountRefusal::NoEmail)), "{refused:?}");
+        assert_eq!(look(&store, both, "demo", &who("4", "new@example.com")).await.expect("not refused"), None);
+        assert_eq!(look(&store, both, "second", &who("b", "ann@example.com")).await.expect("not refused"), None);
+    }
+
+    async fn an_invitation_is_accepted_only_where_the_address_is_vouched_for_now(store: TestStore) {
+        let bob = sign_in(&store, ROOT, &who("1", "bob@example.com"), false).await.expect("bob");
+        set_active(&store, bob.id, false).await;
+        let workspace = invited(&store, "bob@example.com").await;
+        set_active(&store, bob.id, true).await;
+        for elsewhere in [claimed("1", "bob@example.com"), who("1", "robert@example.com")] {
+            let seen = look(&store, &[], "demo", &elsewhere).await.expect("not refused");
+            assert_eq!(seen.map(|user| user.id), Some(bob.id), "nothing to write: {elsewhere:?}");
+            sign_in(&store, ROOT, &elsewhere, false).await.expect("bob");
+            assert_eq!(role(&store, workspace, bob.id).await, None, "{elsewhere:?}");
+        }
+        let vouched = who("1", "Bob@example.com");
+        assert_eq!(look(&store, &[], "demo", &vouched).await.expect("not refused"), None);
+        sign_in(&store, ROOT, &vouched, false).await.expect("bob");
+        assert_eq!(role(&store, workspace, bob.id).await, Some(WorkspaceRole::Editor));
     }
 
     async fn an_account_is_known_by_its_subject_but_needs_an_address(store: TestStore) {

@@ -111,6 +111,7 @@ impl Authz {
         let accounts = Accounts::new(
             access.clone(),
             admin_emails,
+            providers.linking().map(str::to_owned),
             Arc::clone(&clock),
             Arc::clone(&random),
         );

@@ -23,7 +23,7 @@ impl Authz {
     /// service gets a token of ours for it; without one the caller learns which there are.
     ///
     /// It needs no short-lived store. For somebody who has been here before, and about whom nothing has changed, it does
-    /// not wait for a turn to write either.
+    /// not wait for a turn to write either, and nor is anybody refused only after one.
     pub async fn resolve(
         &self,
         asked: ResolveRequest<'_>,
@@ -85,26 +85,19 @@ impl Authz {
         context: &Context,
     ) -> Result<(User, Option<Revision>), ResolveError> {
         let accounts = &self.0.accounts;
+        let refused = |refusal| ResolveError::of_account(refusal, identity.email.as_deref());
         let mut tx = self.0.database.read().await?;
-        if let Some(user) = accounts
-            .find_unchanged(&mut tx, provider.name(), identity)
-            .await?
-        {
+        let unchanged = accounts.find_unchanged(&mut tx, provider.name(), identity);
+        if let Some(user) = unchanged.await.map_err(refused)? {
             return Ok((user, None));
         }
         drop(tx);
         let mut tx = self.0.database.write().await?;
         let is_known = accounts.is_known(&mut tx, provider.name(), identity).await?;
         let user = accounts
-            .resolve(
-                &mut tx,
-                provider.name(),
-                provider.links_by_verified_email(),
-                identity,
-                false,
-            )
+            .resolve(&mut tx, provider.name(), identity, false)
             .await
-            .map_err(|refusal| ResolveError::of_account(refusal, identity.email.as_deref()))?;
+            .map_err(refused)?;
         // An application asks every few minutes: only the first time is a login.
         if !is_known {
             self.note_login(&mut tx, &user, provider, context).await?;
@@ -168,7 +161,10 @@ impl Authz {
             context: context.clone(),
         };
         let mut tx = self.0.database.begin().await?;
-        // Else a role could be taken from him between the look at what he may do and the session that would end with it.
+        // Account, membership and app are held from before the look at what he may do until the session is written: whoever
+        // takes one of them away ends the session too. Custom roles are not held, and taking one away neither waits for this
+        // nor revokes a token: what `actions` says may be out of date at once. It is for the application to look at, and
+        // every decision of ours is made by the roles that there are then.
         self.0.sessions.hold_for_authz(&mut tx, &grant).await?;
         let actions = self
             .0

@@ -121,13 +121,7 @@ impl Login {
         let user = self
             .0
             .accounts
-            .resolve(
-                tx,
-                provider.name(),
-                provider.links_by_verified_email(),
-                &arrival.identity,
-                admins_only,
-            )
+            .resolve(tx, provider.name(), &arrival.identity, admins_only)
             .await?;
         let entry = Entry {
             action,

@@ -148,6 +148,7 @@ impl Login {
         let accounts = Accounts::new(
             access.clone(),
             settings.admin_emails,
+            providers.linking().map(str::to_owned),
             Arc::clone(&clock),
             Arc::clone(&random),
         );

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 pub use error::{ProviderError, VouchError};
 
-use crate::accounts::{EmailTrust, Identity};
+use crate::accounts::{EmailTrust, Identity, is_subject};
 use crate::outbound::Outbound;
 use oidc::Oidc;
 
@@ -41,7 +41,8 @@ pub struct ProviderSettings {
     pub client_secret: Option<SecretString>,
     /// What to ask for.
     pub scopes: Vec<String>,
-    /// Whether its word about an e-mail address links a sign-in to an account that is there.
+    /// Whether its word about an e-mail address links a sign-in to an account that is there, and accounts that it made to
+    /// sign-ins at others like it.
     pub link_by_verified_email: bool,
 }
 
@@ -147,6 +148,14 @@ impl Providers {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Provider::name)
     }
+
+    /// The names of those whose word about an e-mail address links a sign-in to an account that is there.
+    pub fn linking(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(|provider| provider.links_by_verified_email)
+            .map(Provider::name)
+    }
 }
 
 impl Provider {
@@ -173,11 +182,6 @@ impl Provider {
     /// Its name in addresses and accounts.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Whether its word about an e-mail address links a sign-in to an account that is there.
-    pub fn links_by_verified_email(&self) -> bool {
-        self.links_by_verified_email
     }
 
     /// The provider as what it is, if it is GitHub: the only one whose access tokens applications get by way of us.
@@ -223,7 +227,8 @@ impl Provider {
     }
 
     /// Verifies a token that an application got from the provider by itself: an ID token, or an access token of GitHub.
-    /// What it vouches for has an e-mail address that may have an account.
+    /// What it vouches for has an e-mail address that may have an account, and subjects that can be kept and repeated in
+    /// tokens of ours.
     pub async fn vouch(&self, token: &str, expected: &Expected<'_>) -> Result<Voucher, VouchError> {
         if token.len() > MAX_TOKEN {
             return Err(VouchError::Invalid("it is longer than 8192 bytes"));
@@ -232,6 +237,9 @@ impl Provider {
             Of::Oidc(oidc) => oidc.vouch(token, expected).await?,
             Of::GitHub(github) => github.vouch(token, expected).await?,
         };
+        if !is_subject(&voucher.subject) || !is_subject(&voucher.identity.subject) {
+            return Err(VouchError::Invalid("its subject cannot be kept"));
+        }
         if voucher.identity.email.is_none() {
             return Err(VouchError::NoEmail);
         }

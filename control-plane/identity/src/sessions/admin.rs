@@ -1,9 +1,11 @@
-//! Sessions of the admin panel. Nothing of them is in a replica: what a token is worth is asked of the database.
+//! Sessions of the admin panel. Nothing of them but the key that signed their tokens is in a replica: what a token is worth
+//! is asked of the database.
 
 use sentinel_access::activity::Action;
 use sentinel_core::Timestamp;
 use sentinel_core::id::{SessionId, TokenId, UserId};
 use sentinel_store::{Tx, WriteTx};
+use sentinel_token::VerifiedAdmin;
 
 use super::{EndReason, Grant, Sessions, StartError, rows};
 use crate::error::IdentityError;
@@ -29,9 +31,6 @@ pub struct AdminSession {
 /// Why an admin token is not accepted, in the order in which it is checked.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminRefusal {
-    /// It is no admin token of ours, or has expired.
-    #[error("the admin token is not valid")]
-    Token,
     /// It is not for an administrator.
     #[error("the token is not an administrator's")]
     NotAdmin,
@@ -114,16 +113,12 @@ impl Sessions {
         }
     }
 
-    /// The administrator's session that a token belongs to, by what the database says now.
-    pub async fn admin(&self, token: &str) -> Result<AdminSession, AdminRefusal> {
+    /// The administrator's session that a token belongs to, by what the database says now. The token has been verified
+    /// before, by the keys of a replica: nobody else's has the database asked.
+    pub async fn admin(&self, verified: &VerifiedAdmin) -> Result<AdminSession, AdminRefusal> {
         let now = self.clock.now();
-        let mut tx = self.database.read().await.map_err(IdentityError::from)?;
-        let keys = self.keys.published(&mut tx).await.map_err(IdentityError::from)?;
-        let verified = self
-            .tokens
-            .verify_admin(token, &keys, now)
-            .map_err(|_| AdminRefusal::Token)?;
         let claims = verified.claims();
+        let mut tx = self.database.read().await.map_err(IdentityError::from)?;
         self.live_admin(&mut tx, claims.sub, claims.sid, now).await?;
         Ok(AdminSession {
             user: claims.sub,

@@ -65,8 +65,9 @@ impl Sessions {
         })
     }
 
-    /// Holds what a token of AuthZ mode is made by until the transaction ends. Whoever takes something of it away waits for
-    /// that, and then finds the token's session: what is read after this may be said in the token.
+    /// Holds what a token of AuthZ mode is made by until the transaction ends: the account, the membership with its role, and
+    /// the service app. Whoever takes one of them away waits for that, and then finds the token's session. Custom roles and
+    /// what they allow are not held.
     ///
     /// # Errors
     /// As [`Sessions::mint_authz`].

@@ -6,9 +6,11 @@
 //!
 //! There is one exception, for an answer that was lost on its way: within [`Lifetimes::refresh_grace`] of being spent, a
 //! token is answered a second time, with the same successor, if nobody has used that yet. A second compare-and-swap makes
-//! it once and not twice. A thief who is that quick gains nothing over one who shows the token first: he and its owner hold
-//! the same successor, and whoever shows it second ends the session. An application that asks many times at once loses its
-//! session still, and asks its user to sign in. With a grace of nothing there is no exception.
+//! it once and not twice. The successor that was sent twice has no grace of its own: two may hold it, its owner and a thief
+//! who was that quick, and whoever of them shows it second ends the session. So a thief gains nothing over one who shows
+//! the token first, and cannot go along with its owner from one link to the next. Of two answers in a row the second cannot
+//! be lost without harm, and an application that asks many times at once loses its session still; its user is asked to sign
+//! in. With a grace of nothing there is no exception.
 //!
 //! A session of AuthZ mode belongs to a service app and has no refresh tokens; there is one for each user in a workspace.
 

@@ -140,7 +140,7 @@ pub(super) async fn spend(
 }
 
 /// Notes that the answer to a token that was spent after `spent_after` is sent again: the compare-and-swap that only one
-/// caller wins, once.
+/// caller wins, once. For a token that was itself sent twice nobody wins it.
 pub(super) async fn replay(
     tx: &mut Tx,
     jti: TokenId,
@@ -151,7 +151,9 @@ pub(super) async fn replay(
     let replayed = execute!(
         tx,
         "UPDATE refresh_tokens SET replayed_at = $4
-         WHERE jti = $1 AND session_id = $2 AND replayed_at IS NULL AND spent_at > $3",
+         WHERE jti = $1 AND session_id = $2 AND replayed_at IS NULL AND spent_at > $3
+           AND NOT EXISTS (SELECT 1 FROM refresh_tokens p
+                           WHERE p.session_id = $2 AND p.successor = $1 AND p.replayed_at IS NOT NULL)",
         jti.as_uuid(),
         session.as_uuid(),
         spent_after,

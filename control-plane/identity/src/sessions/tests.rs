@@ -259,7 +259,10 @@ on_both_backends! {
         }
         let token = services.sessions.start_admin(&mut tx, &services.grant(ann, None)).await.expect("session");
         tx.commit().await.expect("commit");
-        let session = services.sessions.admin(token.token.expose_secret()).await.expect("an administrator").session;
+        let sessions = &services.sessions;
+        let keys = services.keys.published(&mut services.store.db.read().await.expect("tx")).await.expect("keys");
+        let verified = sessions.tokens.verify_admin(token.token.expose_secret(), &keys, services.store.now()).expect("verified");
+        let session = sessions.admin(&verified).await.expect("an administrator").session;
         let other = services.sessions.start(&services.grant(ann, Some(acme))).await.expect("session");
         let mut tx = services.store.db.write().await.expect("tx");
         let sessions = &services.sessions;

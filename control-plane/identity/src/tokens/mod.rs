@@ -161,7 +161,8 @@ impl Tokens {
         self.verifier.verify_authz(token, keys, now).map(User::from)
     }
 
-    pub(crate) fn verify_refresh(
+    /// Verifies a refresh token by the keys of a replica. Whether it may be exchanged is known by the database alone.
+    pub fn verify_refresh(
         &self,
         token: &str,
         keys: &KeySet,
@@ -170,7 +171,8 @@ impl Tokens {
         self.verifier.verify_refresh(token, keys, now)
     }
 
-    pub(crate) fn verify_admin(
+    /// Verifies an admin token by the keys of a replica. What it is worth now is for [`crate::Sessions::admin`] to say.
+    pub fn verify_admin(
         &self,
         token: &str,
         keys: &KeySet,

@@ -5,12 +5,13 @@ use axum::extract::State;
 use axum::routing::post;
 use secrecy::ExposeSecret;
 use sentinel_core::id::WorkspaceId;
-use sentinel_identity::TokenPair;
+use sentinel_identity::{RefreshError, TokenPair};
 use serde::{Deserialize, Serialize};
 
 use super::callback::context;
 use super::workspaces::check_verifier;
 use crate::app::App;
+use crate::extract::bearer::by_known_keys;
 use crate::extract::{Client, Json};
 use crate::problem::ApiError;
 
@@ -83,6 +84,13 @@ async fn refresh(
             "at most 4096 characters are expected",
         ));
     }
+    // Before a transaction begins, of which there may be one at a time: anybody can send something that is no token.
+    let now = app.now();
+    by_known_keys(&app, |keys| {
+        app.tokens.verify_refresh(&asked.refresh_token, keys, now)
+    })
+    .await?
+    .map_err(|_| RefreshError::Invalid)?;
     let pair = app
         .sessions
         .refresh(&asked.refresh_token, &context(&client))

@@ -126,7 +126,7 @@ async fn resolve(
     };
     let caller = match caller {
         ServiceCaller::Key(key) => Caller::Service(key.into_service()),
-        ServiceCaller::Page(app) => Caller::Page(app.id),
+        ServiceCaller::Page(origin) => Caller::Page(origin.app(&app).await?.id),
     };
     let resolution = app.authz.resolve(asked, &caller, &context(&client)).await?;
     let committed = published(&app, resolution.revision).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sentinel_core::Revision;
 use sentinel_store::testing::{Backend, TestStore, run};
-use sentinel_store::{Database, fetch_scalar, on_both_backends};
+use sentinel_store::{ChangesAfter, Database, fetch_scalar, on_both_backends};
 use tokio::time::timeout;
 
 use crate::change;
@@ -35,6 +35,29 @@ on_both_backends! {
             let known = store.db.head().await.expect("head");
             let revision = commit(&other).await;
             assert_eq!(soon(store.db.wait_for_change(known)).await, revision);
+        }
+    }
+
+    async fn who_follows_needs_no_connection_of_those_who_do_not(store: TestStore) {
+        let other = store.another_process().await;
+        let known = store.db.head().await.expect("head");
+        let mut taken = Vec::new();
+        for _ in 0..sentinel_store::DatabaseConfig::new("").max_connections {
+            taken.push(store.db.read().await.expect("reader"));
+        }
+        let revision = commit(&other).await;
+        assert_eq!(soon(store.db.newest()).await.expect("newest"), revision);
+        let logged = store.db.changes_after(known, 10).await.expect("the log");
+        assert!(matches!(logged, ChangesAfter::Changes(one) if one.len() == 1));
+        let mut look = store.db.follow().await.expect("a look");
+        assert_eq!(look.head().await.expect("head"), revision);
+    }
+
+    async fn the_newest_revision_is_never_older_than_the_question(store: TestStore) {
+        let other = store.another_process().await;
+        for _ in 0..20 {
+            let revision = commit(&other).await;
+            assert!(soon(store.db.newest()).await.expect("newest") >= revision);
         }
     }
 

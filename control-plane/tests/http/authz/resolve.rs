@@ -300,6 +300,76 @@ on_both_backends! {
         assert_eq!(world.app.app.database().head().await.expect("head"), before, "and no edge has anything to learn");
     }
 
+    async fn nobody_waits_for_a_turn_to_write_in_order_to_write_nothing(store: TestStore) {
+        let world = World::start_with(store, |options| {
+            options.admin_emails = vec!["root@example.com".into()];
+            let strict = sentinel_identity::ProviderSettings { name: "strict".into(), ..options.providers[0].clone() };
+            options.providers[0].link_by_verified_email = true;
+            let second = sentinel_identity::ProviderSettings { name: "second".into(), ..options.providers[0].clone() };
+            options.providers.extend([second, strict]);
+        })
+        .await;
+        world.app.admin("another-root@example.com").await;
+        let ask = async |provider: &str, person: &Person| {
+            world.resolve(&json!({ "idp_token": world.id_token(person), "provider": provider })).await
+        };
+        let annie = Person::new("annie", "ann@example.com").with("name", json!("Annie"));
+        let root = Person::new("root", "root@example.com");
+        let (root_id, bob_id) = (world.user(&root).await, world.user(&bob()).await);
+        let first = ask("demo", &ann()).await;
+        world.app.clock.advance(Duration::from_millis(1));
+        assert_eq!(ask("second", &annie).await.body, first.body, "linked, and not renamed");
+        let users = &world.app.app.access().users;
+        let mut tx = world.app.app.database().write().await.expect("tx");
+        assert!(users.set_admin(&mut tx, None, root_id, false).await.is_ok_and(|user| !user.is_admin));
+        users.set_active(&mut tx, None, bob_id, false).await.expect("deactivated");
+        tx.commit().await.expect("commit");
+
+        let turn = world.app.app.database().write().await.expect("tx");
+        for (provider, person) in [("demo", &ann()), ("second", &annie), ("demo", &ann()), ("second", &annie)] {
+            let answer = ask(provider, person).await;
+            assert_eq!((answer.status, &answer.body), (200, &first.body), "{provider}");
+        }
+        let demoted = ask("demo", &root).await;
+        assert_eq!((demoted.status, demoted.body["user"]["id"].as_str()), (200, Some(root_id.to_string().as_str())));
+        for (provider, person, status, code) in [
+            ("demo", bob(), 403, "account_deactivated"),
+            ("second", Person::new("b", "bob@example.com"), 403, "account_deactivated"),
+            ("demo", Person::new("3", "ann@example.com"), 409, "email_conflict"),
+            ("second", Person::new("3", "ann@example.com"), 409, "email_conflict"),
+            ("strict", ann(), 409, "email_conflict"),
+            ("demo", ann().with("email", json!("no address")), 400, "idp_token_invalid"),
+            ("demo", Person::new("4", "no address"), 400, "idp_token_invalid"),
+        ] {
+            let refused = ask(provider, &person).await;
+            assert_eq!((refused.status, refused.text("code")), (status, code), "{provider}: {person:?}");
+        }
+        drop(turn);
+    }
+
+    async fn a_subject_that_cannot_be_kept_makes_nothing(store: TestStore) {
+        const TENANT: &str = "8f14e45f-ceea-467f-a5a1-0e3d6ad0b7c2";
+        let world = World::start_with(store, |options| {
+            let oidc = options.providers[0].clone();
+            let sentinel_identity::Protocol::Oidc { issuer } = &oidc.protocol else { panic!("{:?}", oidc.protocol) };
+            let protocol = sentinel_identity::Protocol::Entra { tenant: TENANT.parse().expect("a GUID"), issuer: issuer.clone() };
+            options.providers.push(sentinel_identity::ProviderSettings { name: "entra".into(), protocol, ..oidc });
+        })
+        .await;
+        let owner = world.user(&bob()).await;
+        let workspace = world.app.workspace(owner, "acme").await;
+        for sub in ["s".repeat(256), "a\0b".to_owned(), "a\nb".to_owned()] {
+            let person = Person::new(&sub, "ann@example.com").with("tid", json!(TENANT)).with("oid", json!("ann"));
+            for provider in ["demo", "entra"] {
+                let mut body = world.asked(&person, workspace);
+                body["provider"] = json!(provider);
+                let refused = world.resolve(&body).await;
+                assert_eq!(refused.problem(), (400, "Invalid token: its subject cannot be kept"), "{provider} {sub:?}");
+            }
+        }
+        assert!(!has_account(&world, "ann@example.com").await);
+    }
+
     async fn many_at_once_are_one_account_and_one_session(store: TestStore) {
         let world = World::start(store).await;
         let list = json!({ "idp_token": world.id_token(&ann()), "provider": "demo" });
@@ -342,6 +412,21 @@ on_both_backends! {
         .await;
         let answer = world.resolve(&json!({ "idp_token": world.id_token(&ann()), "provider": "away" })).await;
         assert_eq!((answer.status, answer.text("code")), (503, "provider_unavailable"));
+    }
+
+    async fn pages_that_ask_too_often_are_told_so_before_anything_is_looked_up(store: TestStore) {
+        let world = World::start_with(store, |options| options.page_resolves_per_minute = 2).await;
+        let body = json!({ "idp_token": world.id_token(&ann()), "provider": "demo" });
+        assert_eq!(from_page(&world, "https://evil.example", &body).await.status, 401);
+        for _ in 0..2 {
+            assert_eq!(from_page(&world, PAGE, &body).await.status, 200);
+        }
+        assert_eq!(world.resolve(&body).await.status, 200, "the service itself is counted by itself");
+        world.change(ServiceAppChange { is_active: Some(false), ..ServiceAppChange::default() }).await;
+        assert_eq!(from_page(&world, PAGE, &body).await.status, 429, "the database would say 401");
+        world.app.clock.advance(Duration::from_mins(1));
+        let refused = from_page(&world, PAGE, &body).await;
+        assert_eq!(refused.problem(), (401, "Missing service API key or unregistered origin"));
     }
 
     async fn a_service_that_asks_too_often_is_told_when_to_come_back(store: TestStore) {

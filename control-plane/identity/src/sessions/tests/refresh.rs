@@ -162,9 +162,24 @@ on_both_backends! {
         let next = refresh(&services, &refresh_of(&again)).await.expect("goes on");
         let rows = Rows { tokens: 3, unspent: 1, replayed: 1, dangling: 0, end_reason: None };
         assert_eq!(rows_of(&services, session_of(&first)).await, rows);
-        // And the next link may be lost as well.
-        let again = refresh(&services, &refresh_of(&lost)).await.expect("sent again");
-        assert_eq!(refresh_of(&again), refresh_of(&next));
+        // An answer that comes later may be lost as well.
+        let lost = refresh(&services, &refresh_of(&next)).await.expect("refreshed");
+        let again = refresh(&services, &refresh_of(&next)).await.expect("sent again");
+        assert_eq!(refresh_of(&again), refresh_of(&lost));
+    }
+
+    async fn what_was_sent_twice_has_no_grace_of_its_own(store: TestStore) {
+        let services = Services::start(store).await;
+        let first = begin(&services).await;
+        // Two have the successor now, one of whom may be a thief; neither can go on along with the other.
+        let one = refresh(&services, &refresh_of(&first)).await.expect("refreshed");
+        let other = refresh(&services, &refresh_of(&first)).await.expect("sent again");
+        let next = refresh(&services, &refresh_of(&one)).await.expect("goes on");
+        assert!(matches!(refresh(&services, &refresh_of(&other)).await, Err(RefreshError::Reused)));
+        assert!(matches!(refresh(&services, &refresh_of(&next)).await, Err(RefreshError::Over)));
+        assert_eq!(revoked(&services).await, BTreeSet::from([session_of(&first)]));
+        let rows = Rows { tokens: 3, unspent: 1, replayed: 1, dangling: 0, end_reason: Some("reuse".into()) };
+        assert_eq!(rows_of(&services, session_of(&first)).await, rows);
     }
 
     async fn an_answer_is_not_sent_a_third_time(store: TestStore) {
