@@ -1,5 +1,5 @@
--- Invitations of addresses without an account, addresses that were vouched for, sessions of AuthZ mode, and the replay of a
--- lost answer to a refresh.
+-- Invitations of addresses without an account, addresses that were vouched for, sessions of AuthZ mode, sign-ins that were
+-- overtaken by a sign-out, and the replay of a lost answer to a refresh.
 --
 -- table       owner   what a row is
 -- ----------- ------- -----------------------------------------------------------------------------------------------
@@ -25,6 +25,9 @@ CREATE INDEX invitations_of_address ON invitations (email_key);
 -- that its provider vouched for.
 ALTER TABLE users ADD COLUMN email_verified_at TIMESTAMPTZ;
 UPDATE users SET email_verified_at = created_at;
+
+-- When all sessions of the user were ended at once: a sign-in from before then gives no session any more.
+ALTER TABLE users ADD COLUMN signed_out_at TIMESTAMPTZ;
 
 -- When the answer that spent the token was sent a second time, because the first was lost. It is sent once more, not twice.
 ALTER TABLE refresh_tokens ADD COLUMN replayed_at TIMESTAMPTZ;

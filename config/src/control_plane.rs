@@ -94,7 +94,7 @@ section! {
         pub page_resolves_per_minute: u32 = "60",
         /// How many requests a minute one user may make to change workspaces, members, invitations, groups and himself,
         /// 1 to 100000; more are answered with 429.
-        pub writes_per_minute: u32 = "120",
+        pub writes_per_minute: u32 = "1200",
     }
 }
 

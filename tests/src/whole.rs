@@ -93,7 +93,7 @@ impl Whole {
             redis_url: redis.as_ref().map(Redis::url),
             provider,
             staleness: STALENESS,
-            logins_per_minute: None,
+            per_minute: Some(100_000),
         };
         let system = System::start(options, &http).await?;
         Ok(Self {

@@ -32,7 +32,7 @@ const ORIGINAL_RPS: f64 = 122.0;
 const WANTED: f64 = 95.0;
 
 /// More than any round sends: what is measured is a refresh, and not a refusal.
-const LOGINS_PER_MINUTE: u32 = 100_000;
+const PER_MINUTE: u32 = 100_000;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ pub async fn run(plan: &Plan) -> Result<Outcome> {
             documents: Duration::from_mins(15),
             others: Duration::from_mins(15),
         },
-        logins_per_minute: Some(LOGINS_PER_MINUTE),
+        per_minute: Some(PER_MINUTE),
     };
     let system = System::start(options, &http).await?;
     // The edge has no part in this, and would follow every change.

@@ -67,7 +67,7 @@ fn limits_have_defaults_and_bounds() {
     let limits = home.control_plane("").expect("accepted").limits;
     assert_eq!(
         (limits.page_resolves_per_minute, limits.writes_per_minute),
-        (60, 120)
+        (60, 1200)
     );
     let most = "limits: { page_resolves_per_minute: 100000, writes_per_minute: 100000 }";
     assert!(home.control_plane(most).is_ok());

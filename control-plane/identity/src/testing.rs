@@ -114,6 +114,7 @@ impl Services {
             workspace,
             client_app: None,
             service_app: None,
+            arrived_at: self.store.clock.now(),
             provider: "demo".into(),
             auth_time: self.store.clock.now(),
             amr: vec!["pwd".into()],

@@ -108,13 +108,8 @@ async fn create(
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<CreateBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     let group = access
         .groups
         .create(&mut tx, &by, body.name, body.description)
@@ -129,13 +124,8 @@ async fn update(
     Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
     Json(body): Json<UpdateBody>,
 ) -> Result<Json<GroupBody>, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().begin().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.begin(&app, workspace, WorkspaceRole::Admin).await?;
     let group = access
         .groups
         .update(&mut tx, &by, group, body.name, body.description)
@@ -149,13 +139,7 @@ async fn delete(
     caller: WritingUser,
     Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
-    let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     withdraw::delete_group(&app, &mut tx, &by, group).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
@@ -177,13 +161,8 @@ async fn add_member(
     caller: WritingUser,
     Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     access.groups.add_member(&mut tx, &by, group, user).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::CREATED, committed, Json(OK)))
@@ -194,13 +173,7 @@ async fn remove_member(
     caller: WritingUser,
     Path((workspace, group, user)): Path<(WorkspaceId, GroupId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
-    let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     withdraw::remove_group_member(&app, &mut tx, &by, group, user).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))

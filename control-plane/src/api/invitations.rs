@@ -66,13 +66,8 @@ async fn invite(
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<InviteBody>,
 ) -> Result<Response, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     let invited = access
         .invitations
         .invite(&mut tx, &by, &body.email, body.role)
@@ -107,13 +102,8 @@ async fn revoke(
     caller: WritingUser,
     Path((workspace, invitation)): Path<(WorkspaceId, InvitationId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     access.invitations.revoke(&mut tx, &by, invitation).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))

@@ -121,12 +121,7 @@ async fn change_role(
     Path((workspace, user)): Path<(WorkspaceId, UserId)>,
     Json(body): Json<RoleBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
-    let members = &app.access().members;
-    let mut tx = app.database().write().await?;
-    let by = members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     let membership = withdraw::change_role(&app, &mut tx, &by, user, body.role).await?;
     let committed = commit(&app, tx).await?;
     Ok((committed, Json(MembershipBody::from(membership))))
@@ -137,12 +132,7 @@ async fn remove(
     caller: WritingUser,
     Path((workspace, user)): Path<(WorkspaceId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
-    let members = &app.access().members;
-    let mut tx = app.database().write().await?;
-    let by = members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Admin).await?;
     withdraw::remove_member(&app, &mut tx, &by, user).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))

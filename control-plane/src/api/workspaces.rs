@@ -121,13 +121,8 @@ async fn update(
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<UpdateBody>,
 ) -> Result<Json<WorkspaceBody>, ApiError> {
-    caller.require(workspace, WorkspaceRole::Admin)?;
     let access = app.access();
-    let mut tx = app.database().begin().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Admin)
-        .await?;
+    let (mut tx, by) = caller.begin(&app, workspace, WorkspaceRole::Admin).await?;
     let workspace = access
         .workspaces
         .update(&mut tx, &by, body.name, body.description)
@@ -141,13 +136,7 @@ async fn delete(
     caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
 ) -> Result<impl IntoResponse, ApiError> {
-    caller.require(workspace, WorkspaceRole::Owner)?;
-    let access = app.access();
-    let mut tx = app.database().write().await?;
-    let by = access
-        .members
-        .authorize(&mut tx, caller.user(), workspace, WorkspaceRole::Owner)
-        .await?;
+    let (mut tx, by) = caller.write(&app, workspace, WorkspaceRole::Owner).await?;
     withdraw::delete_workspace(&app, &mut tx, &by).await?;
     let committed = commit(&app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))

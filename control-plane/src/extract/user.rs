@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use sentinel_access::members::Authority;
 use sentinel_authz::sentinel::role_of;
 use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::principal::{Service, User};
 use sentinel_core::{Timestamp, WorkspaceRole};
 use sentinel_feed::ReplicaState;
+use sentinel_store::{Tx, WriteTx};
 
 use crate::app::App;
 use crate::extract::bearer::{
@@ -109,11 +111,55 @@ impl FromRequestParts<App> for UserToken {
 }
 
 /// A signed-in user who is about to change something (contract: U). He is counted.
-///
-/// Before his handler takes the turn that all writers share, it asks [`UserToken::require`] whether he may: whoever may not
-/// must not keep others waiting. What decides is asked once more in the transaction.
 #[derive(Clone)]
 pub struct WritingUser(UserToken);
+
+impl WritingUser {
+    /// The turn that all writers share, and the user's authority in the workspace by its own rows.
+    ///
+    /// The replica is asked first: whoever may not must not keep others waiting. What decides is the transaction.
+    ///
+    /// # Errors
+    /// As [`UserToken::require`]; 503 when the turn does not come.
+    pub async fn write(
+        &self,
+        app: &App,
+        workspace: WorkspaceId,
+        minimum: WorkspaceRole,
+    ) -> Result<(WriteTx, Authority), ApiError> {
+        self.require(workspace, minimum)?;
+        let mut tx = app.database().write().await?;
+        let by = self.authority(app, &mut tx, workspace, minimum).await?;
+        Ok((tx, by))
+    }
+
+    /// The same for rows that no edge knows, which need no turn.
+    ///
+    /// # Errors
+    /// As [`WritingUser::write`].
+    pub async fn begin(
+        &self,
+        app: &App,
+        workspace: WorkspaceId,
+        minimum: WorkspaceRole,
+    ) -> Result<(Tx, Authority), ApiError> {
+        self.require(workspace, minimum)?;
+        let mut tx = app.database().begin().await?;
+        let by = self.authority(app, &mut tx, workspace, minimum).await?;
+        Ok((tx, by))
+    }
+
+    async fn authority(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        workspace: WorkspaceId,
+        minimum: WorkspaceRole,
+    ) -> Result<Authority, ApiError> {
+        let members = &app.access().members;
+        Ok(members.authorize(tx, self.user(), workspace, minimum).await?)
+    }
+}
 
 impl std::ops::Deref for WritingUser {
     type Target = UserToken;

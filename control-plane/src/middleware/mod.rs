@@ -9,6 +9,7 @@ use crate::{pages, problem};
 
 pub mod body_limit;
 pub mod cors;
+pub mod host;
 pub mod log;
 pub mod rate;
 pub mod request_id;
@@ -23,6 +24,7 @@ pub async fn all(State(app): State<App>, request: Request, next: Next) -> Respon
     let next = |request| body_limit::keep(app, request, next);
     let next = |request| cors::mark_answers(app, request, next);
     let next = |request| pages::render(request, next);
+    let next = |request| host::require(request, next);
     let next = |request| problem::render(request, next);
     let next = |request| security::headers(app, request, next);
     let next = |request| log::requests(app, request, next);

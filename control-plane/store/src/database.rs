@@ -81,8 +81,8 @@ impl Database {
     /// One consistent look at everything. It cannot write.
     pub async fn read(&self) -> Result<Tx, StoreError> {
         let inner = match &self.shared.backend {
-            Backend::Postgres(pools) => Inner::Postgres(pools.main.begin_with(LOOK_ONLY).await?),
-            Backend::Sqlite(pools) => Inner::Sqlite(pools.readers.begin().await?),
+            Backend::Postgres(pools) => Inner::Postgres(begun(pools.main.begin_with(LOOK_ONLY).await)?),
+            Backend::Sqlite(pools) => Inner::Sqlite(begun(pools.readers.begin().await)?),
         };
         Ok(Tx::new(inner))
     }
@@ -91,8 +91,8 @@ impl Database {
     /// nobody else.
     pub async fn follow(&self) -> Result<Tx, StoreError> {
         let inner = match &self.shared.backend {
-            Backend::Postgres(pools) => Inner::Postgres(pools.follow.begin_with(LOOK_ONLY).await?),
-            Backend::Sqlite(pools) => Inner::Sqlite(pools.follow.begin().await?),
+            Backend::Postgres(pools) => Inner::Postgres(begun(pools.follow.begin_with(LOOK_ONLY).await)?),
+            Backend::Sqlite(pools) => Inner::Sqlite(begun(pools.follow.begin().await)?),
         };
         Ok(Tx::new(inner))
     }
@@ -101,17 +101,15 @@ impl Database {
     /// change between a look and a write is one statement, or locked by [`sql_for_update!`](crate::sql_for_update).
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = match &self.shared.backend {
-            Backend::Postgres(pools) => Inner::Postgres(
-                pools
-                    .main
-                    .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-                    .await?,
-            ),
+            Backend::Postgres(pools) => {
+                const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+                Inner::Postgres(begun(pools.main.begin_with(WRITE).await)?)
+            }
             // Deferred, it would fail when it first writes while another one does.
             Backend::Sqlite(pools) => match pools.writer.begin_with("BEGIN IMMEDIATE").await {
                 Ok(tx) => Inner::Sqlite(tx),
                 Err(late @ sqlx::Error::PoolTimedOut) => return Err(StoreError::Busy(late.into())),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(StoreError::beginning(error)),
             },
         };
         Ok(Tx::new(inner))
@@ -230,6 +228,11 @@ impl Backend {
         };
         row.map_or_else(|| Err(no_head()), revision)
     }
+}
+
+/// A transaction, if it could begin.
+fn begun<T>(result: sqlx::Result<T>) -> Result<T, StoreError> {
+    result.map_err(StoreError::beginning)
 }
 
 /// Moves the head that is waited on, forward only: looks and commits may overtake one another.

@@ -86,6 +86,17 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Why a transaction could not begin. Whatever the database says then, it is not there for us: it refuses
+    /// connections, has another name, another password, or is being restored.
+    pub(crate) fn beginning(error: sqlx::Error) -> Self {
+        match Self::from(error) {
+            Self::Other(cause) => Self::Unavailable(cause),
+            known => known,
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {

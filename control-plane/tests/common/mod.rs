@@ -404,6 +404,7 @@ impl TestApp {
             workspace,
             client_app: None,
             service_app: None,
+            arrived_at: self.clock.now(),
             provider: "demo".into(),
             auth_time: self.clock.now(),
             amr: vec!["pwd".into()],

@@ -3,8 +3,55 @@
 use reqwest::Method;
 use sentinel_store::on_both_backends;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::common::{As as _, Options, TestApp};
+
+/// Sends the lines of a head as they are; the answer up to the end of the connection.
+async fn raw(url: &str, head: &[&str]) -> String {
+    let address = url.strip_prefix("http://").expect("an address");
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let head = format!("{}\r\nconnection: close\r\n\r\n", head.join("\r\n"));
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answer");
+    answer
+}
+
+/// `:status 200` (RFC 7541 appendix A).
+const STATUS_200: u8 = 0x88;
+
+/// The first field of the answer to a GET over HTTP/2 with nothing but what that needs, in which there is no `Host`.
+async fn over_http2(url: &str, path: &str) -> u8 {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    const HEADERS: u8 = 1;
+    let address = url.strip_prefix("http://").expect("an address");
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    // RFC 7541 §6: `:method GET` and `:scheme http` by their numbers, `:path` and `:authority` in letters.
+    let mut fields = vec![0x82, 0x86];
+    for (name, value) in [(4, path), (1, "a.example")] {
+        fields.extend([name, u8::try_from(value.len()).expect("short")]);
+        fields.extend(value.as_bytes());
+    }
+    // END_STREAM and END_HEADERS on stream 1 (RFC 9113 §6.2).
+    let length = u8::try_from(fields.len()).expect("short");
+    let head = [0, 0, length, HEADERS, 0x05, 0, 0, 0, 1];
+    stream
+        .write_all(&[PREFACE, &head, &fields].concat())
+        .await
+        .expect("sent");
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).expect("a length")];
+        stream.read_exact(&mut payload).await.expect("its payload");
+        if head[3] == HEADERS {
+            return payload[0];
+        }
+    }
+}
 
 on_both_backends! {
     async fn errors_are_problem_documents_with_the_request_id(store: TestStore) {
@@ -47,6 +94,41 @@ on_both_backends! {
         assert_eq!(response.text().await.expect("text"), r#"{"status":"ok"}"#);
         let response = app.request(Method::HEAD, "/health").send().await.expect("answer");
         assert_eq!(response.status().as_u16(), 200);
+    }
+
+    async fn a_request_says_once_which_host_it_is_for(store: TestStore) {
+        const GET: &str = "GET /health HTTP/1.1";
+        let app = TestApp::start(store).await;
+        for head in [
+            &[GET, "host: a.example"][..],
+            &["GET http://a.example/health HTTP/1.1", "Host: a.example:80"],
+            &["GET /health HTTP/1.0"],
+        ] {
+            let answer = raw(&app.url, head).await;
+            assert_eq!(answer.get(8..13), Some(" 200 "), "{head:?}: {answer}");
+        }
+        for head in [
+            &[GET][..],
+            &["GET http://a.example/health HTTP/1.1"],
+            &[GET, "host: a.example", "host: b.example"],
+            &[GET, "host: a.example", "Host: a.example"],
+            &[GET, "host:"],
+            &[GET, "host: a.example/b"],
+            &["GET /auth/callback/demo HTTP/1.1"],
+            &["OPTIONS /auth/token HTTP/1.1", "origin: http://a.example", "access-control-request-method: POST"],
+        ] {
+            let answer = raw(&app.url, head).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+            assert!(head.contains("content-type: application/problem+json"), "{head}");
+            assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+            let body: Value = serde_json::from_str(body).expect("json");
+            assert_eq!((body["code"].as_str(), body["detail"].as_str()), (Some("host_invalid"), Some("Invalid host header")));
+        }
+        // Over HTTP/2 `:authority` says it. What is beside the API goes on as it was.
+        assert_eq!(over_http2(&app.url, "/health").await, STATUS_200);
+        let answer = raw(&app.operations, &["GET /livez HTTP/1.1"]).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 
     async fn keys_are_published_with_the_current_one_first(store: TestStore) {

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Response;
 use sentinel_access::users::User;
+use sentinel_core::Clock as _;
 use sentinel_store::on_both_backends;
 use sentinel_token::sha256;
 use serde_json::{Value, json};
@@ -256,6 +257,17 @@ on_both_backends! {
             provider.next(Person::new("1", "ann@example.com"), twist);
             let answer = title(login(&app).await).await;
             assert_eq!(answer, (502, "Authentication Failed".to_owned()), "{twist:?}");
+        }
+        for (claim, value) in [
+            ("iat", json!(-1)),
+            ("auth_time", json!(-1)),
+            ("auth_time", json!(-8_000_000_000_000_i64)),
+            ("nbf", json!(app.clock.now().timestamp() + 302)),
+            ("nbf", json!("0")),
+        ] {
+            provider.next(Person::new("1", "ann@example.com").with(claim, value.clone()), Twist::None);
+            let answer = title(login(&app).await).await;
+            assert_eq!(answer, (502, "Authentication Failed".to_owned()), "{claim} {value}");
         }
         let mut tx = app.app.database().read().await.expect("tx");
         let made = app.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users");

@@ -413,6 +413,7 @@ impl Stage {
                     Mobile => Some(mobile),
                     Docs | Wiki => None,
                 },
+                arrived_at: app.app.now(),
                 service_app: match through {
                     Docs => Some(docs),
                     Wiki => Some(wiki),

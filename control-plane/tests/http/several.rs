@@ -120,6 +120,43 @@ on_both_backends! {
         }
     }
 
+    async fn a_code_that_was_taken_in_vain_is_still_good_elsewhere(store: TestStore) {
+        let (first, second, provider) = two(store, 10_000).await;
+        provider.next(Person::new("1", "ann@example.com"), Twist::None);
+        let code = login(&first, &second).await;
+        let mut tx = first.app.database().read().await.expect("tx");
+        let ann = first.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users").expect("ann");
+        drop(tx);
+        let workspace = first.workspace(ann.id, "acme").await;
+        let body = json!({ "code": code, "code_verifier": VERIFIER, "workspace_id": workspace });
+        second.app.database().close().await;
+        assert_eq!(status_of(second.post("/auth/token").json(&body)).await, 503);
+        assert_eq!(status_of(first.post("/auth/token").json(&body)).await, 200);
+        assert_eq!(status_of(first.post("/auth/token").json(&body)).await, 400);
+    }
+
+    async fn a_code_from_before_everything_was_ended_begins_nothing(store: TestStore) {
+        let (first, second, provider) = two(store, 10_000).await;
+        provider.next(Person::new("1", "ann@example.com"), Twist::None);
+        let code = login(&first, &second).await;
+        let mut tx = first.app.database().read().await.expect("tx");
+        let ann = first.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users").expect("ann");
+        drop(tx);
+        let workspace = first.workspace(ann.id, "acme").await;
+        let (_, cookie) = first.admin("root@example.com").await;
+        first.clock.advance(std::time::Duration::from_secs(1));
+        let ended = first.post(&format!("/admin/users/{}/revoke-tokens", ann.id)).admin(&cookie);
+        assert_eq!(status_of(ended).await, 200);
+        let proof = json!({ "code": code, "code_verifier": VERIFIER });
+        assert_eq!(status_of(second.post("/auth/workspaces").json(&proof)).await, 400);
+        let body = json!({ "code": code, "code_verifier": VERIFIER, "workspace_id": workspace });
+        assert_eq!(status_of(second.post("/auth/token").json(&body)).await, 400);
+        // Whoever signs in afterwards is in.
+        let code = login(&first, &second).await;
+        let body = json!({ "code": code, "code_verifier": VERIFIER, "workspace_id": workspace });
+        assert_eq!(status_of(first.post("/auth/token").json(&body)).await, 200);
+    }
+
     async fn what_is_granted_at_one_holds_at_the_other_from_its_revision_on(store: TestStore) {
         let (first, second, _) = two(store, 10_000).await;
         let (ann, workspace, pair) = first.owner("ann@example.com", "acme").await;

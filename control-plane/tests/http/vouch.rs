@@ -160,6 +160,70 @@ async fn a_token_ends_by_our_clock() {
 }
 
 #[tokio::test]
+async fn times_that_cannot_be_are_refused() {
+    const NO_TIME: &str = "Invalid token: it has a time that is no number or lies before 1970";
+    const NOT_YET: &str = "Invalid token: it is not good yet";
+    let clock = clock();
+    let provider = Provider::start(Arc::clone(&clock)).await;
+    let providers = providers(provider.settings("demo"), &clock);
+    let token =
+        |claim: &str, value: &Value| provider.id_token(&ann().with(claim, value.clone()), Twist::None, NONCE);
+    let now = clock.now().timestamp();
+    for (claim, value) in [
+        ("auth_time", json!(0)),
+        ("nbf", json!(0)),
+        ("nbf", json!(-1)),
+        ("nbf", json!(now)),
+        ("nbf", json!(now + 300)),
+        ("nbf", json!(0.5)),
+    ] {
+        let voucher = vouch(&providers, &token(claim, &value), Expected::default()).await;
+        voucher.unwrap_or_else(|error| panic!("{claim} {value}: {error}"));
+    }
+    for (claim, value, text) in [
+        ("iat", json!(-1), NO_TIME),
+        ("iat", json!(-0.5), NO_TIME),
+        ("iat", json!(-400_000_000_000_i64), NO_TIME),
+        ("auth_time", json!(-1), NO_TIME),
+        ("auth_time", json!(-8_000_000_000_000_i64), NO_TIME),
+        (
+            "auth_time",
+            json!(i64::MIN),
+            "Invalid token: it is not an ID token",
+        ),
+        ("nbf", json!(now + 302), NOT_YET),
+        ("nbf", json!(i64::MAX), NOT_YET),
+        ("nbf", json!(1e300), NOT_YET),
+        ("nbf", json!("0"), NO_TIME),
+        ("nbf", json!([0]), NO_TIME),
+        ("nbf", json!(true), NO_TIME),
+        ("nbf", Value::Null, NO_TIME),
+    ] {
+        let told = said(&providers, &token(claim, &value), Expected::default()).await;
+        assert_eq!(told, text, "{claim} {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_brought_within_a_day_whatever_its_end() {
+    let clock = clock();
+    let provider = Provider::start(Arc::clone(&clock)).await;
+    let providers = providers(provider.settings("demo"), &clock);
+    let now = clock.now().timestamp();
+    let person = ann().with("exp", json!(now + 400_000_000));
+    let token = provider.id_token(&person.with("iat", json!(now)), Twist::None, NONCE);
+    clock.advance(Duration::from_secs(86_399));
+    vouch(&providers, &token, Expected::default())
+        .await
+        .expect("still good");
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(
+        said(&providers, &token, Expected::default()).await,
+        "Token expired"
+    );
+}
+
+#[tokio::test]
 async fn the_audiences_of_an_application_take_the_place_of_ours() {
     let clock = clock();
     let provider = Provider::start(Arc::clone(&clock)).await;

@@ -66,7 +66,7 @@ async fn run(arguments: Arguments) -> Result<bool> {
         redis_url: None,
         provider: None,
         staleness: STALENESS,
-        logins_per_minute: None,
+        per_minute: None,
     };
     let system = tokio::select! {
         system = System::start(options, &http) => system?,

@@ -29,6 +29,8 @@ pub struct User {
     /// When a provider vouched that the address is the user's; `None` while none has. Only such an address decides
     /// anything: who is invited, who is an administrator by configuration, which account a sign-in is linked to.
     pub email_verified_at: Option<Timestamp>,
+    /// When all of his sessions were last ended at once: a sign-in that came back before gives him none.
+    pub signed_out_at: Option<Timestamp>,
     /// The name that pages show.
     pub name: String,
     /// Where a picture of the user is.
@@ -122,6 +124,12 @@ impl Users {
         Ok(repository::lock(tx, user).await?)
     }
 
+    /// Notes that all of the user's sessions end now, for the sign-ins that have not become one yet. The caller has him
+    /// locked, and ends the sessions.
+    pub async fn note_signed_out(&self, tx: &mut WriteTx, user: UserId) -> Result<(), AccessError> {
+        Ok(repository::note_signed_out(tx, user, self.sources.now()).await?)
+    }
+
     /// Makes an active account.
     ///
     /// # Errors
@@ -132,6 +140,7 @@ impl Users {
             id: UserId::generate(now, self.sources.random()),
             email: new.email.as_str().to_owned(),
             email_verified_at: new.email_verified.then_some(now),
+            signed_out_at: None,
             name: new.name.as_str().to_owned(),
             avatar_url: new.avatar_url,
             is_active: true,

@@ -18,6 +18,7 @@ struct Row {
     id: Uuid,
     email: String,
     email_verified_at: Option<Timestamp>,
+    signed_out_at: Option<Timestamp>,
     name: String,
     avatar_url: Option<String>,
     is_active: bool,
@@ -39,6 +40,7 @@ impl From<Row> for User {
             id: row.id.into(),
             email: row.email,
             email_verified_at: row.email_verified_at,
+            signed_out_at: row.signed_out_at,
             name: row.name,
             avatar_url: row.avatar_url,
             is_active: row.is_active,
@@ -53,7 +55,7 @@ pub(crate) async fn find(tx: &mut Tx, user: UserId) -> Result<Option<User>, Stor
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+        "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
         user.as_uuid()
     ).await?;
     Ok(row.map(User::from))
@@ -61,8 +63,8 @@ pub(crate) async fn find(tx: &mut Tx, user: UserId) -> Result<Option<User>, Stor
 
 /// Shared, so that logins of one user do not wait for each other. SQLite needs no lock, for writers take turns.
 const FIND_LOCKED: Sql = Sql::each(
-    "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1 FOR SHARE",
-    "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+    "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1 FOR SHARE",
+    "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
 );
 
 pub(super) async fn find_locked(tx: &mut Tx, user: UserId) -> Result<Option<User>, StoreError> {
@@ -85,7 +87,7 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE email_key = $1",
+        "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE email_key = $1",
         key.as_str()
     ).await?;
     Ok(row.map(User::from))
@@ -102,7 +104,7 @@ pub(crate) async fn page(
     let rows = fetch_all!(
         tx,
         ListedRow,
-        "SELECT u.id, u.email, u.email_verified_at, u.name, u.avatar_url, u.is_active, u.is_admin, u.created_at,
+        "SELECT u.id, u.email, u.email_verified_at, u.signed_out_at, u.name, u.avatar_url, u.is_active, u.is_admin, u.created_at,
                 u.updated_at,
                 (SELECT COUNT(*) FROM workspace_memberships m WHERE m.user_id = u.id) AS workspace_count
          FROM users u
@@ -151,6 +153,18 @@ pub(super) async fn known(tx: &mut Tx, users: &BTreeSet<UserId>) -> Result<Vec<U
     Ok(ids.into_iter().map(UserId::from).collect())
 }
 
+/// Notes that whoever signed in as the user before now is signed out.
+pub(super) async fn note_signed_out(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE users SET signed_out_at = $2 WHERE id = $1",
+        user.as_uuid(),
+        now
+    )
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn insert(tx: &mut Tx, user: &User, key: &EmailKey) -> Result<(), StoreError> {
     execute!(
         tx,
@@ -189,7 +203,7 @@ pub(super) async fn update_profile(
              name = COALESCE(CAST($2 AS TEXT), name),
              avatar_url = COALESCE(CAST($3 AS TEXT), avatar_url)
          WHERE id = $1
-         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         name,
         avatar_url,
@@ -208,7 +222,7 @@ pub(super) async fn confirm_email(
         tx,
         Row,
         "UPDATE users SET email_verified_at = COALESCE(email_verified_at, $2), updated_at = $2 WHERE id = $1
-         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         now
     )
@@ -226,7 +240,7 @@ pub(super) async fn set_active(
         tx,
         Row,
         "UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1
-         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         is_active,
         now
@@ -246,7 +260,7 @@ pub(super) async fn set_admin(
         tx,
         Row,
         "UPDATE users SET is_admin = $2, demoted_at = $3, updated_at = $4 WHERE id = $1
-         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         is_admin,
         (!is_admin).then_some(now),
@@ -266,7 +280,7 @@ pub(super) async fn promote_listed(
         tx,
         Row,
         "UPDATE users SET is_admin = $2, updated_at = $3 WHERE id = $1 AND NOT is_admin AND demoted_at IS NULL
-         RETURNING id, email, email_verified_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
         user.as_uuid(),
         true,
         now

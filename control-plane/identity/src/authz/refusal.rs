@@ -58,7 +58,7 @@ impl From<StartError> for ResolveError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::AppNotFound => Self::AppNotFound,
-            StartError::UserNotFound => Self::Inactive,
+            StartError::UserNotFound | StartError::SignedOut => Self::Inactive,
             // Whether there is such a workspace is only its members' business.
             StartError::WorkspaceNotFound | StartError::NotAMember => Self::NotAMember,
             StartError::Failed(error) => error.into(),

@@ -157,6 +157,7 @@ impl Authz {
             service_app: Some(service.app),
             provider: provider.name().to_owned(),
             auth_time: voucher.auth_time,
+            arrived_at: self.0.clock.now(),
             amr: plain_methods(voucher.amr),
             context: context.clone(),
         };

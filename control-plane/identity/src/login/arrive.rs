@@ -80,6 +80,7 @@ impl Login {
                     code_challenge,
                     auth_time: arrival.auth_time,
                     amr: arrival.amr,
+                    arrived_at: self.0.clock.now(),
                     expires_at: self.0.clock.now() + state::CODE,
                 };
                 tx.commit().await.map_err(IdentityError::from)?;
@@ -96,6 +97,7 @@ impl Login {
                     workspace: None,
                     client_app: None,
                     service_app: None,
+                    arrived_at: self.0.clock.now(),
                     provider: provider.name().to_owned(),
                     auth_time: arrival.auth_time,
                     amr: arrival.amr,

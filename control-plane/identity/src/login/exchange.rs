@@ -5,7 +5,7 @@ use sentinel_core::id::WorkspaceId;
 use super::state::{self, CodeGrant};
 use super::{ExchangeError, Login, WorkspaceChoice};
 use crate::error::IdentityError;
-use crate::sessions::{Context, Grant};
+use crate::sessions::{Context, Grant, StartError};
 use crate::tokens::TokenPair;
 
 impl Login {
@@ -30,8 +30,11 @@ impl Login {
             .find(&mut tx, grant.user)
             .await
             .map_err(IdentityError::from)?;
-        if !user.is_some_and(|user| user.is_active) {
-            return Err(ExchangeError::UserNotFound);
+        let user = user
+            .filter(|user| user.is_active)
+            .ok_or(ExchangeError::UserNotFound)?;
+        if user.signed_out_at.is_some_and(|at| at > grant.arrived_at) {
+            return Err(ExchangeError::InvalidCode);
         }
         let workspaces = self
             .0
@@ -43,7 +46,8 @@ impl Login {
         Ok(workspaces.into_iter().map(WorkspaceChoice::from).collect())
     }
 
-    /// Exchanges a code for tokens. The code is gone whatever comes of it: also a wrong verifier burns it.
+    /// Exchanges a code for tokens. The code is gone whatever comes of it, also a wrong verifier burns it; but for a fault
+    /// of ours, after which it may be tried again.
     pub async fn exchange(
         &self,
         code: &str,
@@ -51,12 +55,13 @@ impl Login {
         workspace: WorkspaceId,
         context: Context,
     ) -> Result<TokenPair, ExchangeError> {
-        let grant: CodeGrant = state::take(&*self.0.short_lived, code, self.0.clock.now())
+        let kept: CodeGrant = state::take(&*self.0.short_lived, code, self.0.clock.now())
             .await?
             .ok_or(ExchangeError::InvalidCode)?;
-        if !grant.is_proved_by(verifier) {
+        if !kept.is_proved_by(verifier) {
             return Err(ExchangeError::Pkce);
         }
+        let grant = kept.clone();
         if self.0.providers.find(&grant.provider).is_none() {
             return Err(ExchangeError::WithdrawnCode);
         }
@@ -65,11 +70,30 @@ impl Login {
             workspace: Some(workspace),
             client_app: Some(grant.client_app),
             service_app: None,
+            arrived_at: grant.arrived_at,
             provider: grant.provider,
             auth_time: grant.auth_time,
             amr: grant.amr,
             context,
         };
-        Ok(self.0.sessions.start(&grant).await?)
+        match self.0.sessions.start(&grant).await {
+            Ok(pair) => Ok(pair),
+            Err(error) => {
+                if matches!(error, StartError::Failed(_)) {
+                    self.give_back(code, &kept).await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Puts a code back that was taken in vain. That it cannot be put back changes nothing about the answer.
+    async fn give_back(&self, code: &str, grant: &CodeGrant) {
+        let left = (grant.expires_at - self.0.clock.now())
+            .to_std()
+            .unwrap_or_default();
+        if let Err(error) = state::put(&*self.0.short_lived, code, grant, left).await {
+            tracing::warn!(error = %error, "a code that was taken in vain could not be put back");
+        }
     }
 }

@@ -129,6 +129,7 @@ impl From<StartError> for CallbackRefusal {
         match error {
             StartError::Failed(error) => Self::Failed(error),
             StartError::AppNotFound => Self::AppNotAllowed,
+            StartError::SignedOut => Self::SessionExpired,
             StartError::UserNotFound | StartError::WorkspaceNotFound | StartError::NotAMember => {
                 Self::Deactivated
             }
@@ -166,6 +167,7 @@ impl From<StartError> for ExchangeError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::AppNotFound => Self::WithdrawnCode,
+            StartError::SignedOut => Self::InvalidCode,
             StartError::UserNotFound => Self::UserNotFound,
             StartError::WorkspaceNotFound => Self::WorkspaceNotFound,
             StartError::NotAMember => Self::NotAMember,

@@ -50,7 +50,7 @@ pub(super) enum Purpose {
 }
 
 /// What an authorization code stands for.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct CodeGrant {
     pub(super) user: UserId,
     pub(super) provider: String,
@@ -58,6 +58,7 @@ pub(super) struct CodeGrant {
     pub(super) code_challenge: String,
     pub(super) auth_time: Timestamp,
     pub(super) amr: Vec<String>,
+    pub(super) arrived_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
 
@@ -156,6 +157,7 @@ mod tests {
             code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into(),
             auth_time: Timestamp::UNIX_EPOCH,
             amr: Vec::new(),
+            arrived_at: Timestamp::UNIX_EPOCH,
             expires_at: Timestamp::UNIX_EPOCH,
         };
         assert!(grant.is_proved_by("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));

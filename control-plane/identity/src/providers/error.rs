@@ -39,6 +39,12 @@ pub enum ProviderError {
     /// The ID token or the sign-in it tells of is of a time that is still to come.
     #[error("the ID token is from the future: compare the clocks of the provider and of this machine")]
     Future,
+    /// The ID token is not good yet (`nbf`).
+    #[error("the ID token is not good yet: compare the clocks of the provider and of this machine")]
+    NotYet,
+    /// The ID token has a time that cannot be one.
+    #[error("the ID token has a time that is no number or lies before 1970")]
+    Time,
     /// The ID token is of another tenant than the configured one, or does not say which.
     #[error("the ID token is of another tenant than the configured one")]
     Tenant,
@@ -99,6 +105,8 @@ impl From<ProviderError> for VouchError {
             ProviderError::Audience => Self::Invalid("it was made for another client"),
             ProviderError::AuthorizedParty => Self::Invalid("it was given to another client"),
             ProviderError::Future => Self::Invalid("it is from the future"),
+            ProviderError::NotYet => Self::Invalid("it is not good yet"),
+            ProviderError::Time => Self::Invalid("it has a time that is no number or lies before 1970"),
             ProviderError::Tenant => Self::Invalid("it is of another tenant"),
             ProviderError::NoObjectId => Self::Invalid("it has no object id"),
             ProviderError::Issuer => Self::Invalid("it is from another issuer"),

@@ -40,7 +40,7 @@ impl Sessions {
         self.revoke(tx, ended, now).await
     }
 
-    /// Ends all of a user's sessions, everywhere.
+    /// Ends all of a user's sessions, everywhere, and those that a sign-in of before now would begin.
     pub async fn end_all_of(
         &self,
         tx: &mut WriteTx,
@@ -49,6 +49,7 @@ impl Sessions {
     ) -> Result<u64, IdentityError> {
         let now = self.clock.now();
         self.access.users.lock(tx, user).await?;
+        self.access.users.note_signed_out(tx, user).await?;
         let ended = rows::end_of_user(tx, user, reason, now).await?;
         self.revoke(tx, ended, now).await
     }

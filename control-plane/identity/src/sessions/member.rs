@@ -30,6 +30,11 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Whether all of his sessions were ended after that moment.
+    pub(super) fn signed_out_since(&self, moment: Timestamp) -> bool {
+        self.user.signed_out_at.is_some_and(|at| at > moment)
+    }
+
     pub(super) fn claims<'a>(
         &'a self,
         session: SessionId,

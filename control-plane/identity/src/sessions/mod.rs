@@ -74,6 +74,8 @@ pub struct Grant {
     pub provider: String,
     /// When the user signed in there.
     pub auth_time: Timestamp,
+    /// When that reached us. If all of his sessions are ended after it, there is none to begin.
+    pub arrived_at: Timestamp,
     /// How (RFC 8176).
     pub amr: Vec<String>,
     /// From where.
@@ -132,6 +134,9 @@ pub enum StartError {
     /// The user is no member of the workspace.
     #[error("the user is no member of the workspace")]
     NotAMember,
+    /// All of the user's sessions were ended after he signed in.
+    #[error("all sessions of the user were ended after this sign-in")]
+    SignedOut,
     /// A fault.
     #[error(transparent)]
     Failed(#[from] IdentityError),
@@ -189,6 +194,9 @@ impl Sessions {
                 .ok_or(StartError::AppNotFound)?;
         }
         let subject = self.subject(&mut tx, grant.user, workspace, Hold::Locked).await?;
+        if subject.signed_out_since(grant.arrived_at) {
+            return Err(StartError::SignedOut);
+        }
         let insert = async {
             rows::insert_session(&mut tx, session, grant, now, session_until).await?;
             rows::insert_refresh(&mut tx, session, refresh).await

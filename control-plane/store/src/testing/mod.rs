@@ -154,12 +154,15 @@ pub fn run<F: Future<Output = ()>>(backend: Backend, test: impl FnOnce(TestStore
         });
 }
 
-/// An environment variable that names a server for tests.
+/// The URL of a server for tests, from the environment variable of this name.
+///
+/// # Panics
+/// There is no such variable: the tests were not started by `cargo xtask test`.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests are told by the environment where the servers are"
 )]
-fn server(variable: &str) -> String {
+pub fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!(
             "`{variable}` is not set: run `cargo xtask test`, which starts PostgreSQL and Redis for the tests"

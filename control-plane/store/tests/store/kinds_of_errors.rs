@@ -1,7 +1,9 @@
 //! The same mistake is the same error, under the same name, on both databases.
 
 use sentinel_core::{Clock as _, SystemClock};
-use sentinel_store::{StoreError, Tx, execute, fetch_one, on_both_backends};
+use sentinel_store::testing::{Backend, TestStore, run, server};
+use sentinel_store::{StoreError, Tx, execute, fetch_one, fetch_scalar, on_both_backends};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::id;
@@ -147,4 +149,37 @@ on_both_backends! {
         let mut tx = store.db.begin().await.expect("the connection can write again");
         workspace(&mut tx, "acme").await.expect("insert");
     }
+}
+
+/// A database that takes no connection is away, whatever words it has for it: not a fault of the program.
+#[test]
+fn a_database_that_lets_nobody_in_is_unavailable() {
+    run(Backend::PostgresRedis, |store: TestStore| async move {
+        let mut tx = store.db.read().await.expect("read");
+        let name = fetch_scalar!(tx, String, "SELECT CAST(current_database() AS TEXT)")
+            .await
+            .expect("name");
+        drop(tx);
+        let url = server("SENTINEL_TEST_POSTGRES_URL");
+        let mut other = PgConnection::connect(&url).await.expect("the server answers");
+        let mut administer = async |statement: String| {
+            sqlx::raw_sql(AssertSqlSafe(statement))
+                .execute(&mut other)
+                .await
+                .expect("done");
+        };
+        administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+        administer(format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ))
+        .await;
+        for _ in 0..3 {
+            for begun in [store.db.read().await, store.db.begin().await] {
+                let error = begun.map(drop).expect_err("nobody gets in");
+                assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+            }
+        }
+        administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+        store.db.read().await.expect("it goes on by itself");
+    });
 }

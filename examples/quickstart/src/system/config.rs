@@ -26,7 +26,7 @@ pub(super) struct ControlPlane<'a> {
     pub(super) admin_email: &'a str,
     pub(super) database_url: Option<&'a str>,
     pub(super) redis_url: Option<&'a str>,
-    pub(super) logins_per_minute: Option<u32>,
+    pub(super) per_minute: Option<u32>,
 }
 
 /// What the proxy's file is made from.
@@ -61,8 +61,8 @@ pub(super) fn control_plane(from: &ControlPlane<'_>) -> Result<PathBuf> {
     let short_lived = from.redis_url.map_or_else(String::new, |url| {
         format!("short_lived: {{ redis_url: {} }}\n", quoted(url))
     });
-    let limits = from.logins_per_minute.map_or_else(String::new, |number| {
-        format!("limits: {{ logins_per_minute: {number} }}\n")
+    let limits = from.per_minute.map_or_else(String::new, |number| {
+        format!("limits: {{ logins_per_minute: {number}, writes_per_minute: {number} }}\n")
     });
     let login = format!(
         "login:\n\

@@ -44,9 +44,9 @@ pub struct Options {
     pub provider: Option<Outside>,
     /// How long the edge goes on alone.
     pub staleness: Staleness,
-    /// How many requests a minute one address may make to each endpoint that begins or renews a login; the control
-    /// plane's own default if nothing is said.
-    pub logins_per_minute: Option<u32>,
+    /// How often a minute one address may begin or renew a login, and one user may change something; the control plane's
+    /// own defaults if nothing is said.
+    pub per_minute: Option<u32>,
 }
 
 /// An identity provider that runs elsewhere.
@@ -110,7 +110,7 @@ impl System {
             redis_url,
             provider,
             staleness,
-            logins_per_minute,
+            per_minute,
         } = options;
         let places = ports.take().await?;
         let mut urls = places.urls();
@@ -137,7 +137,7 @@ impl System {
             admin_email: people::OPERATOR.email,
             database_url: database_url.as_deref(),
             redis_url: redis_url.as_deref(),
-            logins_per_minute,
+            per_minute,
         })?;
         // The database is laid out and the edge enrolled before anything serves.
         programs.migrate(&control_plane_config).await?;

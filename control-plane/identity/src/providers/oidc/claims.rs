@@ -14,14 +14,21 @@ use openidconnect::{
     StandardTokenResponse, UserInfoClaims,
 };
 use sentinel_access::text::Email;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::accounts::{EmailTrust, Identity};
 
-/// Claims of Microsoft's. Of whatever type they are: elsewhere they may mean anything, and must not spoil a token.
+/// Claims of whatever type they are: those of Microsoft's may mean anything elsewhere, and must not spoil a token.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub(in crate::providers) struct More {
+    /// Before when the token is not good, in seconds since 1970 (RFC 7519 §4.1.5).
+    #[serde(
+        default,
+        deserialize_with = "even_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) nbf: Option<Value>,
     /// The tenant.
     #[serde(default)]
     pub(in crate::providers) tid: Option<Value>,
@@ -125,6 +132,11 @@ pub(in crate::providers) fn text<T: Deref<Target = String>>(
     claim: Option<&LocalizedClaim<T>>,
 ) -> Option<String> {
     Some(claim?.get(None)?.to_string())
+}
+
+/// A claim that is there, be it `null`, which serde would take for one that is not.
+fn even_null<'de, D: Deserializer<'de>>(claim: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(claim).map(Some)
 }
 
 fn trust(verified: Option<bool>) -> EmailTrust {

@@ -28,6 +28,10 @@ pub(super) use claims::{Claims, address_shaped, text};
 /// How far the provider's clock may be ahead of ours.
 const CLOCK_DIFFERENCE: Duration = Duration::from_mins(5);
 
+/// How old an ID token may be that somebody brings, however long it is good: a sign-in is not proved by what lay in a log
+/// for a month.
+const MAX_AGE: Duration = Duration::from_hours(24);
+
 /// An OpenID provider.
 pub(super) struct Oidc {
     client_id: String,
@@ -163,6 +167,9 @@ impl Oidc {
             }
         };
         let claims = self.verify(&token, expected.nonce, is_expected).await?;
+        if claims.issue_time() < self.clock.now() - MAX_AGE {
+            return Err(VouchError::Expired);
+        }
         let mut identity = self.identity(&claims)?;
         claims::fall_back(&mut identity, &claims);
         Ok(Voucher {
@@ -209,10 +216,7 @@ impl Oidc {
         if claims.authorized_party().is_some_and(|party| !is_audience(party)) {
             return Err(ProviderError::AuthorizedParty);
         }
-        let latest = self.clock.now() + CLOCK_DIFFERENCE;
-        if claims.issue_time() > latest || claims.auth_time().is_some_and(|at| at > latest) {
-            return Err(ProviderError::Future);
-        }
+        check_times(&claims, self.clock.now() + CLOCK_DIFFERENCE)?;
         Ok(claims)
     }
 
@@ -235,6 +239,30 @@ impl Oidc {
             None => token.claims(&verifier, |_: Option<&Nonce>| Ok(())),
         }
         .cloned()
+    }
+}
+
+/// Whether the token may have been made and may be used by now. A number may be any time at all, of which a database
+/// keeps only some.
+fn check_times(claims: &Claims, latest: Timestamp) -> Result<(), ProviderError> {
+    let mut times = [Some(claims.issue_time()), claims.auth_time()]
+        .into_iter()
+        .flatten();
+    if times.clone().any(|at| at < Timestamp::UNIX_EPOCH) {
+        return Err(ProviderError::Time);
+    }
+    if times.any(|at| at > latest) {
+        return Err(ProviderError::Future);
+    }
+    let Some(nbf) = &claims.additional_claims().nbf else {
+        return Ok(());
+    };
+    let nbf = nbf.as_f64().ok_or(ProviderError::Time)?;
+    let latest = latest.signed_duration_since(Timestamp::UNIX_EPOCH).to_std();
+    // What is too far off for a duration is later than now too.
+    match (Duration::try_from_secs_f64(nbf.max(0.0)), latest) {
+        (Ok(nbf), Ok(latest)) if nbf <= latest => Ok(()),
+        _ => Err(ProviderError::NotYet),
     }
 }
 
