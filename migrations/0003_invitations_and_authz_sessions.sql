@@ -39,3 +39,6 @@ CREATE INDEX sessions_of_service_app ON sessions (service_app_id);
 CREATE UNIQUE INDEX sessions__user_id__workspace_id__service_app_id
     ON sessions (user_id, workspace_id, service_app_id)
     WHERE service_app_id IS NOT NULL AND ended_at IS NULL;
+
+-- Administrators page through all users, newest first.
+CREATE INDEX users_by_time ON users (created_at, id);

@@ -188,7 +188,7 @@ impl Invitations {
             return Ok(accepted);
         }
         for invitation in repository::take_of_address(tx, vouched).await? {
-            let (actor, target) = (Some(user.id), of_user(user.id));
+            let (actor, target) = (Some(user.id), Target::user(user.id));
             let mut detail = json!({
                 "email": invitation.email, "role": invitation.role, "invited_by": invitation.invited_by,
             });
@@ -303,13 +303,6 @@ async fn still_may_invite(tx: &mut Tx, invitation: &Invitation) -> Result<bool, 
 fn may_accept(user: &User, vouched: &EmailKey) -> bool {
     let is_own = EmailKey::of(&user.email).is_ok_and(|own| own == *vouched);
     is_own && user.email_verified_at.is_some() && user.is_active
-}
-
-fn of_user(user: UserId) -> Target {
-    Target {
-        kind: TargetKind::User,
-        id: user.as_uuid(),
-    }
 }
 
 /// An address without an account has no id: what was done was done to the workspace.

@@ -9,7 +9,7 @@ use sentinel_core::{Change, Timestamp};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::json;
 
-use crate::activity::{Action, Activity, Entry, Page, Target, TargetKind};
+use crate::activity::{Action, Activity, Entry, Page, Target};
 use crate::error::AccessError;
 use crate::projection;
 use crate::search::Search;
@@ -335,10 +335,7 @@ fn entry(action: Action, actor: Option<UserId>, user: UserId) -> Entry {
     Entry {
         action,
         actor,
-        target: Target {
-            kind: TargetKind::User,
-            id: user.as_uuid(),
-        },
+        target: Target::user(user),
         workspace: None,
         detail: None,
     }

@@ -1,6 +1,6 @@
 //! From a token of an identity provider to a user, his workspaces, and a token of ours.
 
-use sentinel_access::activity::{Action, Entry, Target, TargetKind};
+use sentinel_access::activity::{Action, Entry, Target};
 use sentinel_access::users::User;
 use sentinel_core::Revision;
 use sentinel_core::id::WorkspaceId;
@@ -116,10 +116,7 @@ impl Authz {
         let entry = Entry {
             action: Action::UserLogin,
             actor: Some(user.id),
-            target: Target {
-                kind: TargetKind::User,
-                id: user.id.as_uuid(),
-            },
+            target: Target::user(user.id),
             workspace: None,
             detail: Some(serde_json::json!({
                 "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,

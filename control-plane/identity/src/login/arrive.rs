@@ -1,6 +1,6 @@
 //! The way back: from the provider's answer to a code for the application, or to a session of the admin panel.
 
-use sentinel_access::activity::{Action, Entry, Target, TargetKind};
+use sentinel_access::activity::{Action, Entry, Target};
 use sentinel_core::id::UserId;
 use sentinel_store::WriteTx;
 use sentinel_token::hash::constant_time_eq;
@@ -128,10 +128,7 @@ impl Login {
         let entry = Entry {
             action,
             actor: Some(user.id),
-            target: Target {
-                kind: TargetKind::User,
-                id: user.id.as_uuid(),
-            },
+            target: Target::user(user.id),
             workspace: None,
             detail: Some(serde_json::json!({
                 "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,

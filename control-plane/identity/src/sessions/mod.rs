@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_access::Access;
-use sentinel_access::activity::{Action, Entry, Target, TargetKind};
+use sentinel_access::activity::{Action, Entry, Target};
 use sentinel_core::id::{ClientAppId, ServiceAppId, SessionId, UserId, WorkspaceId};
 use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Clock, Random, Timestamp};
@@ -218,10 +218,7 @@ impl Sessions {
         let entry = Entry {
             action,
             actor: Some(user),
-            target: Target {
-                kind: TargetKind::User,
-                id: user.as_uuid(),
-            },
+            target: Target::user(user),
             workspace: None,
             detail,
         };
