@@ -6,8 +6,8 @@ use sentinel_core::{Change, Timestamp, WorkspaceRole};
 use sentinel_store::{Tx, WriteTx};
 use serde_json::json;
 
-use super::Roles;
 use super::repository::holders::{self, Assigned};
+use super::{Role, Roles};
 use crate::activity::{Action, Target};
 use crate::error::AccessError;
 use crate::groups::repository as groups;
@@ -69,111 +69,79 @@ impl Roles {
         Ok(holders::groups(tx, &role).await?)
     }
 
-    /// Gives the role to a member of its workspace.
-    pub async fn add_user(
+    /// Gives the role to a member, or to the members of a group, of its workspace.
+    pub async fn give(
         &self,
         tx: &mut WriteTx,
         by: &Authority,
         role: RoleId,
-        user: UserId,
+        to: Grantee,
     ) -> Result<(), AccessError> {
         by.require(WorkspaceRole::Admin)?;
         let role = self.find(tx, by.workspace(), role).await?;
-        if memberships::find(tx, role.workspace, user).await?.is_none() {
-            return Err(AccessError::RoleHolderNotMember);
-        }
+        may_hold(tx, &role, to).await?;
         let assigned = self.assigned(by);
-        if !holders::add_user(tx, &role, user, &assigned).await? {
-            return Err(AccessError::AlreadyHasRole);
+        let (is_new, had_it, action) = match to {
+            Grantee::User(user) => (
+                holders::add_user(tx, &role, user, &assigned).await?,
+                AccessError::AlreadyHasRole,
+                Action::RoleMemberAdded,
+            ),
+            Grantee::Group(group) => (
+                holders::add_group(tx, &role, group, &assigned).await?,
+                AccessError::GroupHasRole,
+                Action::RoleGroupAdded,
+            ),
+        };
+        if !is_new {
+            return Err(had_it);
         }
-        let fact = projection::role_holder(role.id, Grantee::User(user));
-        tx.record(Change::Put(fact));
-        let detail = json!({ "role_id": role.id });
-        self.activity
-            .record_by(tx, Action::RoleMemberAdded, by, Target::user(user), Some(detail))
-            .await
+        tx.record(Change::Put(projection::role_holder(role.id, to)));
+        self.note(tx, action, by, &role, to).await
     }
 
-    /// Takes the role from a user. What he has through a group stays.
-    pub async fn remove_user(
+    /// Takes the role back. What a user has through a group stays.
+    pub async fn take(
         &self,
         tx: &mut WriteTx,
         by: &Authority,
         role: RoleId,
-        user: UserId,
+        from: Grantee,
     ) -> Result<(), AccessError> {
         by.require(WorkspaceRole::Admin)?;
         let role = self.find(tx, by.workspace(), role).await?;
-        if !holders::remove_user(tx, &role, user).await? {
-            return Err(AccessError::RoleAssignmentNotFound);
-        }
-        let fact = projection::role_holder(role.id, Grantee::User(user));
-        tx.record(Change::Delete(fact));
-        let detail = json!({ "role_id": role.id });
-        self.activity
-            .record_by(
-                tx,
+        let (had_it, action) = match from {
+            Grantee::User(user) => (
+                holders::remove_user(tx, &role, user).await?,
                 Action::RoleMemberRemoved,
-                by,
-                Target::user(user),
-                Some(detail),
-            )
-            .await
-    }
-
-    /// Gives the role to the members of a group of its workspace.
-    pub async fn add_group(
-        &self,
-        tx: &mut WriteTx,
-        by: &Authority,
-        role: RoleId,
-        group: GroupId,
-    ) -> Result<(), AccessError> {
-        by.require(WorkspaceRole::Admin)?;
-        let role = self.find(tx, by.workspace(), role).await?;
-        if groups::find(tx, role.workspace, group).await?.is_none() {
-            return Err(if groups::exists(tx, group).await? {
-                AccessError::RoleGroupElsewhere
-            } else {
-                AccessError::GroupNotFound
-            });
-        }
-        let assigned = self.assigned(by);
-        if !holders::add_group(tx, &role, group, &assigned).await? {
-            return Err(AccessError::GroupHasRole);
-        }
-        let fact = projection::role_holder(role.id, Grantee::Group(group));
-        tx.record(Change::Put(fact));
-        let detail = json!({ "role_id": role.id });
-        self.activity
-            .record_by(tx, Action::RoleGroupAdded, by, Target::group(group), Some(detail))
-            .await
-    }
-
-    /// Takes the role from a group.
-    pub async fn remove_group(
-        &self,
-        tx: &mut WriteTx,
-        by: &Authority,
-        role: RoleId,
-        group: GroupId,
-    ) -> Result<(), AccessError> {
-        by.require(WorkspaceRole::Admin)?;
-        let role = self.find(tx, by.workspace(), role).await?;
-        if !holders::remove_group(tx, &role, group).await? {
+            ),
+            Grantee::Group(group) => (
+                holders::remove_group(tx, &role, group).await?,
+                Action::RoleGroupRemoved,
+            ),
+        };
+        if !had_it {
             return Err(AccessError::RoleAssignmentNotFound);
         }
-        let fact = projection::role_holder(role.id, Grantee::Group(group));
-        tx.record(Change::Delete(fact));
+        tx.record(Change::Delete(projection::role_holder(role.id, from)));
+        self.note(tx, action, by, &role, from).await
+    }
+
+    async fn note(
+        &self,
+        tx: &mut WriteTx,
+        action: Action,
+        by: &Authority,
+        role: &Role,
+        holder: Grantee,
+    ) -> Result<(), AccessError> {
+        let target = match holder {
+            Grantee::User(user) => Target::user(user),
+            Grantee::Group(group) => Target::group(group),
+        };
         let detail = json!({ "role_id": role.id });
         self.activity
-            .record_by(
-                tx,
-                Action::RoleGroupRemoved,
-                by,
-                Target::group(group),
-                Some(detail),
-            )
+            .record_by(tx, action, by, target, Some(detail))
             .await
     }
 
@@ -184,5 +152,18 @@ impl Roles {
             by: by.actor(),
             at,
         }
+    }
+}
+
+/// Only who is of the role's workspace may have it.
+async fn may_hold(tx: &mut Tx, role: &Role, to: Grantee) -> Result<(), AccessError> {
+    match to {
+        Grantee::User(user) => match memberships::find(tx, role.workspace, user).await? {
+            Some(_) => Ok(()),
+            None => Err(AccessError::RoleHolderNotMember),
+        },
+        Grantee::Group(group) if groups::find(tx, role.workspace, group).await?.is_some() => Ok(()),
+        Grantee::Group(group) if groups::exists(tx, group).await? => Err(AccessError::RoleGroupElsewhere),
+        Grantee::Group(_) => Err(AccessError::GroupNotFound),
     }
 }

@@ -288,22 +288,22 @@ async fn of_role(
         }
         9..=11 => {
             world
-                .write(async |tx, access| access.roles.add_user(tx, &by, role, user).await)
+                .write(async |tx, access| access.roles.give(tx, &by, role, Grantee::User(user)).await)
                 .await?;
         }
         12 => {
             world
-                .write(async |tx, access| access.roles.remove_user(tx, &by, role, user).await)
+                .write(async |tx, access| access.roles.take(tx, &by, role, Grantee::User(user)).await)
                 .await?;
         }
         13 | 14 => {
             world
-                .write(async |tx, access| access.roles.add_group(tx, &by, role, group).await)
+                .write(async |tx, access| access.roles.give(tx, &by, role, Grantee::Group(group)).await)
                 .await?;
         }
         _ => {
             world
-                .write(async |tx, access| access.roles.remove_group(tx, &by, role, group).await)
+                .write(async |tx, access| access.roles.take(tx, &by, role, Grantee::Group(group)).await)
                 .await?;
         }
     }

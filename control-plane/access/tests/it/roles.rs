@@ -3,6 +3,7 @@
 use sentinel_access::members::Authority;
 use sentinel_access::roles::{NewAction, Question, ServiceAction, check};
 use sentinel_access::{AccessError, ErrorKind};
+use sentinel_authz::sentinel::Grantee;
 use sentinel_core::WorkspaceRole::{Admin, Editor, Owner, Viewer};
 use sentinel_core::id::{RoleId, ServiceActionId, UserId, WorkspaceId};
 use sentinel_core::name::{ActionName, ServiceName};
@@ -108,10 +109,10 @@ on_both_backends! {
         assert!(may_export(&world, acme, alice.id).await.is_empty(), "an owner has no actions");
         assert!(may_export(&world, acme, bob.id).await.is_empty());
 
-        world.write(async |tx, access| access.roles.add_user(tx, &by, writer, bob.id).await).await.expect("given");
+        world.write(async |tx, access| access.roles.give(tx, &by, writer, Grantee::User(bob.id)).await).await.expect("given");
         assert_eq!(world.last_action().await, "role_member_added");
         assert_eq!(may_export(&world, acme, bob.id).await, ["writer"]);
-        world.write(async |tx, access| access.roles.add_group(tx, &by, auditor, group).await).await.expect("given");
+        world.write(async |tx, access| access.roles.give(tx, &by, auditor, Grantee::Group(group)).await).await.expect("given");
         assert_eq!(may_export(&world, acme, bob.id).await, ["auditor", "writer"], "sorted");
         assert!(may_export(&world, other, bob.id).await.is_empty(), "a role is of one workspace");
         assert!(may_export(&world, acme, alice.id).await.is_empty(), "she is not in the group");
@@ -129,7 +130,7 @@ on_both_backends! {
             listed.iter().map(|row| (row.role.id, row.action_count, row.member_count, row.group_count)).collect();
         assert_eq!(counts, [(writer, 1, 1, 0), (auditor, 1, 0, 1)]);
 
-        world.write(async |tx, access| access.roles.remove_user(tx, &by, writer, bob.id).await).await.expect("taken");
+        world.write(async |tx, access| access.roles.take(tx, &by, writer, Grantee::User(bob.id)).await).await.expect("taken");
         assert_eq!(may_export(&world, acme, bob.id).await, ["auditor"]);
         world.write(async |tx, access| access.groups.remove_member(tx, &by, group, bob.id).await).await.expect("out");
         assert!(may_export(&world, acme, bob.id).await.is_empty());
@@ -150,8 +151,8 @@ on_both_backends! {
             let role = role(&world, acme, "writer", &[export]).await;
             world
                 .write(async |tx, access| {
-                    access.roles.add_user(tx, &by, role, carol.id).await?;
-                    access.roles.add_group(tx, &by, role, group).await
+                    access.roles.give(tx, &by, role, Grantee::User(carol.id)).await?;
+                    access.roles.give(tx, &by, role, Grantee::Group(group)).await
                 })
                 .await
                 .expect("given");
@@ -236,20 +237,20 @@ on_both_backends! {
         let allowed = world.read(async |tx, access| access.roles.actions_of_role(tx, acme, writer).await).await;
         assert_eq!(allowed.expect("actions"), actions);
 
-        let add_user = async |user| world.write(async |tx, access| access.roles.add_user(tx, &by, writer, user).await).await;
+        let add_user = async |user| world.write(async |tx, access| access.roles.give(tx, &by, writer, Grantee::User(user)).await).await;
         add_user(alice.id).await.expect("given");
         let twice = add_user(alice.id).await.expect_err("she has it");
         assert_eq!((twice.kind(), twice.to_string().as_str()), (ErrorKind::BadRequest, "Failed to assign role: the user has it already"));
         let stranger = add_user(carol.id).await.expect_err("no member");
         assert_eq!(stranger.to_string(), "User is not a member of this workspace");
-        let add_group = async || world.write(async |tx, access| access.roles.add_group(tx, &by, writer, group).await).await;
+        let add_group = async || world.write(async |tx, access| access.roles.give(tx, &by, writer, Grantee::Group(group)).await).await;
         add_group().await.expect("given");
         let twice = add_group().await.expect_err("it has it");
         assert_eq!((twice.kind(), twice.to_string().as_str()), (ErrorKind::Conflict, "Group is already assigned to this role"));
 
-        let gone = world.write(async |tx, access| access.roles.remove_user(tx, &by, second, alice.id).await).await;
+        let gone = world.write(async |tx, access| access.roles.take(tx, &by, second, Grantee::User(alice.id)).await).await;
         assert!(matches!(gone, Err(AccessError::RoleAssignmentNotFound)), "{gone:?}");
-        let gone = world.write(async |tx, access| access.roles.remove_group(tx, &by, second, group).await).await;
+        let gone = world.write(async |tx, access| access.roles.take(tx, &by, second, Grantee::Group(group)).await).await;
         assert!(matches!(gone, Err(AccessError::RoleAssignmentNotFound)), "{gone:?}");
         let gone = world.write(async |tx, access| access.roles.remove_action(tx, &by, second, a).await).await;
         assert!(matches!(gone, Err(AccessError::RoleActionNotFound)), "{gone:?}");
@@ -269,10 +270,10 @@ on_both_backends! {
             world.write(async |tx, access| access.roles.update(tx, &by, theirs, None, None).await.map(drop)).await,
             world.write(async |tx, access| access.roles.add_actions(tx, &by, theirs, &[action]).await).await,
             world.write(async |tx, access| access.roles.remove_action(tx, &by, theirs, action).await).await,
-            world.write(async |tx, access| access.roles.add_user(tx, &by, theirs, alice.id).await).await,
-            world.write(async |tx, access| access.roles.remove_user(tx, &by, theirs, alice.id).await).await,
-            world.write(async |tx, access| access.roles.add_group(tx, &by, theirs, group).await).await,
-            world.write(async |tx, access| access.roles.remove_group(tx, &by, theirs, group).await).await,
+            world.write(async |tx, access| access.roles.give(tx, &by, theirs, Grantee::User(alice.id)).await).await,
+            world.write(async |tx, access| access.roles.take(tx, &by, theirs, Grantee::User(alice.id)).await).await,
+            world.write(async |tx, access| access.roles.give(tx, &by, theirs, Grantee::Group(group)).await).await,
+            world.write(async |tx, access| access.roles.take(tx, &by, theirs, Grantee::Group(group)).await).await,
             world.read(async |tx, access| access.roles.actions_of_role(tx, acme, theirs).await.map(drop)).await,
             world.read(async |tx, access| access.roles.users(tx, acme, theirs).await.map(drop)).await,
             world.read(async |tx, access| access.roles.groups(tx, acme, theirs).await.map(drop)).await,
@@ -280,12 +281,12 @@ on_both_backends! {
         for outcome in outcomes {
             assert!(matches!(outcome, Err(AccessError::RoleNotFound)), "{outcome:?}");
         }
-        let elsewhere = world.write(async |tx, access| access.roles.add_group(tx, &by, mine, group).await).await;
+        let elsewhere = world.write(async |tx, access| access.roles.give(tx, &by, mine, Grantee::Group(group)).await).await;
         assert!(matches!(elsewhere, Err(AccessError::RoleGroupElsewhere)), "{elsewhere:?}");
         let nowhere = uuid::Uuid::nil().into();
-        let nowhere = world.write(async |tx, access| access.roles.add_group(tx, &by, mine, nowhere).await).await;
+        let nowhere = world.write(async |tx, access| access.roles.give(tx, &by, mine, Grantee::Group(nowhere)).await).await;
         assert!(matches!(nowhere, Err(AccessError::GroupNotFound)), "{nowhere:?}");
-        let stranger = world.write(async |tx, access| access.roles.add_user(tx, &by, mine, bob.id).await).await;
+        let stranger = world.write(async |tx, access| access.roles.give(tx, &by, mine, Grantee::User(bob.id)).await).await;
         assert!(matches!(stranger, Err(AccessError::RoleHolderNotMember)), "{stranger:?}");
         assert_eq!(world.facts().await, before);
     }
@@ -300,7 +301,7 @@ on_both_backends! {
         let name = "own".parse().expect("name");
         let outcomes = [
             world.write(async |tx, access| access.roles.create(tx, &by, name, None).await.map(drop)).await,
-            world.write(async |tx, access| access.roles.add_user(tx, &by, writer, bob.id).await).await,
+            world.write(async |tx, access| access.roles.give(tx, &by, writer, Grantee::User(bob.id)).await).await,
             world.write(async |tx, access| access.roles.add_actions(tx, &by, writer, &[]).await).await,
             world.write(async |tx, access| access.roles.delete(tx, &by, writer).await).await,
         ];

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use sentinel_access::roles::{GroupHolder, UserHolder};
+use sentinel_authz::sentinel::Grantee;
 use sentinel_core::id::{GroupId, RoleId, UserId};
 use serde::Serialize;
 
@@ -91,11 +92,7 @@ async fn add_user(
     admin: Admin,
     Path((role, user)): Path<(RoleId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = super::write(&app, &admin).await?;
-    let (role, by) = role_and_authority(&app, &mut tx, &admin, role).await?;
-    app.access().roles.add_user(&mut tx, &by, role.id, user).await?;
-    let committed = commit(&app, tx).await?;
-    Ok((StatusCode::CREATED, committed, Json(OK)))
+    give(&app, &admin, role, Grantee::User(user)).await
 }
 
 async fn remove_user(
@@ -103,14 +100,7 @@ async fn remove_user(
     admin: Admin,
     Path((role, user)): Path<(RoleId, UserId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = super::write(&app, &admin).await?;
-    let (role, by) = role_and_authority(&app, &mut tx, &admin, role).await?;
-    app.access()
-        .roles
-        .remove_user(&mut tx, &by, role.id, user)
-        .await?;
-    let committed = commit(&app, tx).await?;
-    Ok((StatusCode::NO_CONTENT, committed, ()))
+    take(&app, &admin, role, Grantee::User(user)).await
 }
 
 async fn groups(
@@ -133,11 +123,7 @@ async fn add_group(
     admin: Admin,
     Path((role, group)): Path<(RoleId, GroupId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = super::write(&app, &admin).await?;
-    let (role, by) = role_and_authority(&app, &mut tx, &admin, role).await?;
-    app.access().roles.add_group(&mut tx, &by, role.id, group).await?;
-    let committed = commit(&app, tx).await?;
-    Ok((StatusCode::CREATED, committed, Json(OK)))
+    give(&app, &admin, role, Grantee::Group(group)).await
 }
 
 async fn remove_group(
@@ -145,12 +131,31 @@ async fn remove_group(
     admin: Admin,
     Path((role, group)): Path<(RoleId, GroupId)>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut tx = super::write(&app, &admin).await?;
-    let (role, by) = role_and_authority(&app, &mut tx, &admin, role).await?;
-    app.access()
-        .roles
-        .remove_group(&mut tx, &by, role.id, group)
-        .await?;
-    let committed = commit(&app, tx).await?;
+    take(&app, &admin, role, Grantee::Group(group)).await
+}
+
+async fn give(
+    app: &App,
+    admin: &Admin,
+    role: RoleId,
+    to: Grantee,
+) -> Result<impl IntoResponse + use<>, ApiError> {
+    let mut tx = super::write(app, admin).await?;
+    let (role, by) = role_and_authority(app, &mut tx, admin, role).await?;
+    app.access().roles.give(&mut tx, &by, role.id, to).await?;
+    let committed = commit(app, tx).await?;
+    Ok((StatusCode::CREATED, committed, Json(OK)))
+}
+
+async fn take(
+    app: &App,
+    admin: &Admin,
+    role: RoleId,
+    from: Grantee,
+) -> Result<impl IntoResponse + use<>, ApiError> {
+    let mut tx = super::write(app, admin).await?;
+    let (role, by) = role_and_authority(app, &mut tx, admin, role).await?;
+    app.access().roles.take(&mut tx, &by, role.id, from).await?;
+    let committed = commit(app, tx).await?;
     Ok((StatusCode::NO_CONTENT, committed, ()))
 }
