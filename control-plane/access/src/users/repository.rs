@@ -13,6 +13,13 @@ use uuid::Uuid;
 use super::{ListedUser, User};
 use crate::search::Search;
 
+/// The columns of a [`Row`].
+macro_rules! user_columns {
+    () => {
+        "id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at"
+    };
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -55,16 +62,17 @@ pub(crate) async fn find(tx: &mut Tx, user: UserId) -> Result<Option<User>, Stor
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+        concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1"),
         user.as_uuid()
-    ).await?;
+    )
+    .await?;
     Ok(row.map(User::from))
 }
 
 /// Shared, so that logins of one user do not wait for each other. SQLite needs no lock, for writers take turns.
 const FIND_LOCKED: Sql = Sql::each(
-    "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1 FOR SHARE",
-    "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE id = $1",
+    concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1 FOR SHARE"),
+    concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1"),
 );
 
 pub(super) async fn find_locked(tx: &mut Tx, user: UserId) -> Result<Option<User>, StoreError> {
@@ -87,9 +95,10 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &str) -> Result<Option<Use
     let row = fetch_optional!(
         tx,
         Row,
-        "SELECT id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at FROM users WHERE email_key = $1",
+        concat!("SELECT ", user_columns!(), " FROM users WHERE email_key = $1"),
         key.as_str()
-    ).await?;
+    )
+    .await?;
     Ok(row.map(User::from))
 }
 
@@ -196,14 +205,17 @@ pub(super) async fn update_profile(
     let row = fetch_optional!(
         tx,
         Row,
-        "UPDATE users
+        concat!(
+            "UPDATE users
          SET updated_at = CASE WHEN COALESCE(CAST($2 AS TEXT), name) <> name
                                  OR COALESCE(CAST($3 AS TEXT), avatar_url, '') <> COALESCE(avatar_url, '')
                                THEN $4 ELSE updated_at END,
              name = COALESCE(CAST($2 AS TEXT), name),
              avatar_url = COALESCE(CAST($3 AS TEXT), avatar_url)
          WHERE id = $1
-         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+         RETURNING ",
+            user_columns!()
+        ),
         user.as_uuid(),
         name,
         avatar_url,
@@ -221,8 +233,8 @@ pub(super) async fn confirm_email(
     let row = fetch_optional!(
         tx,
         Row,
-        "UPDATE users SET email_verified_at = COALESCE(email_verified_at, $2), updated_at = $2 WHERE id = $1
-         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+        concat!("UPDATE users SET email_verified_at = COALESCE(email_verified_at, $2), updated_at = $2 WHERE id = $1
+         RETURNING ", user_columns!()),
         user.as_uuid(),
         now
     )
@@ -239,8 +251,11 @@ pub(super) async fn set_active(
     let row = fetch_optional!(
         tx,
         Row,
-        "UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1
-         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+        concat!(
+            "UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1
+         RETURNING ",
+            user_columns!()
+        ),
         user.as_uuid(),
         is_active,
         now
@@ -259,8 +274,11 @@ pub(super) async fn set_admin(
     let row = fetch_optional!(
         tx,
         Row,
-        "UPDATE users SET is_admin = $2, demoted_at = $3, updated_at = $4 WHERE id = $1
-         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+        concat!(
+            "UPDATE users SET is_admin = $2, demoted_at = $3, updated_at = $4 WHERE id = $1
+         RETURNING ",
+            user_columns!()
+        ),
         user.as_uuid(),
         is_admin,
         (!is_admin).then_some(now),
@@ -279,8 +297,8 @@ pub(super) async fn promote_listed(
     let row = fetch_optional!(
         tx,
         Row,
-        "UPDATE users SET is_admin = $2, updated_at = $3 WHERE id = $1 AND NOT is_admin AND demoted_at IS NULL
-         RETURNING id, email, email_verified_at, signed_out_at, name, avatar_url, is_active, is_admin, created_at, updated_at",
+        concat!("UPDATE users SET is_admin = $2, updated_at = $3 WHERE id = $1 AND NOT is_admin AND demoted_at IS NULL
+         RETURNING ", user_columns!()),
         user.as_uuid(),
         true,
         now

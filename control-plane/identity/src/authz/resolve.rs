@@ -1,6 +1,6 @@
 //! From a token of an identity provider to a user, his workspaces, and a token of ours.
 
-use sentinel_access::activity::{Action, Entry, Target};
+use sentinel_access::activity::Action;
 use sentinel_access::users::User;
 use sentinel_core::Revision;
 use sentinel_core::id::WorkspaceId;
@@ -10,7 +10,7 @@ use sentinel_store::Tx;
 use super::{Authz, Caller, Outcome, Resolution, ResolveError, ResolveRequest};
 use crate::accounts::Identity;
 use crate::error::IdentityError;
-use crate::login::WorkspaceChoice;
+use crate::login::{WorkspaceChoice, entry_of_login};
 use crate::providers::{Expected, Provider, Voucher};
 use crate::sessions::{AuthzMinted, Context, Grant};
 use crate::tokens::plain_methods;
@@ -113,15 +113,7 @@ impl Authz {
         provider: &Provider,
         context: &Context,
     ) -> Result<(), ResolveError> {
-        let entry = Entry {
-            action: Action::UserLogin,
-            actor: Some(user.id),
-            target: Target::user(user.id),
-            workspace: None,
-            detail: Some(serde_json::json!({
-                "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,
-            })),
-        };
+        let entry = entry_of_login(Action::UserLogin, user.id, provider, context);
         let written = self.0.access.activity.record(tx, entry).await;
         Ok(written.map_err(IdentityError::from)?)
     }

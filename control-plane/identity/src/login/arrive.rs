@@ -125,15 +125,7 @@ impl Login {
             .accounts
             .resolve(tx, provider.name(), &arrival.identity, admins_only)
             .await?;
-        let entry = Entry {
-            action,
-            actor: Some(user.id),
-            target: Target::user(user.id),
-            workspace: None,
-            detail: Some(serde_json::json!({
-                "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,
-            })),
-        };
+        let entry = entry_of_login(action, user.id, provider, context);
         self.0
             .access
             .activity
@@ -141,6 +133,19 @@ impl Login {
             .await
             .map_err(IdentityError::from)?;
         Ok(user.id)
+    }
+}
+
+/// The activity row of a login.
+pub(crate) fn entry_of_login(action: Action, user: UserId, provider: &Provider, context: &Context) -> Entry {
+    Entry {
+        action,
+        actor: Some(user),
+        target: Target::user(user),
+        workspace: None,
+        detail: Some(serde_json::json!({
+            "provider": provider.name(), "ip": context.ip, "user_agent": context.user_agent,
+        })),
     }
 }
 

@@ -24,6 +24,7 @@ use sentinel_store::{Database, ShortLived, Tx};
 use url::Url;
 use uuid::Uuid;
 
+pub(crate) use arrive::entry_of_login;
 pub use refusal::{CallbackRefusal, ExchangeError, LoginError};
 
 use crate::accounts::Accounts;
