@@ -20,8 +20,25 @@ const WINDOW: Duration = Duration::from_mins(1);
 
 /// Counts a request to a login endpoint, and turns it away when there were too many.
 pub async fn login(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let client = match Client::from_request_parts(&mut parts, &app).await {
+        Ok(client) => client,
+        Err(never) => match never {},
+    };
+    // The template: one provider's login is the same endpoint as another's.
+    let endpoint = parts
+        .extensions
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let request = Request::from_parts(parts, body);
+    let Some(ip) = client.ip else {
+        return next.run(request).await;
+    };
     let limit = app.settings.logins_per_minute;
-    limited(&app, limit, request, next).await
+    match count(&app, limit, &endpoint, &network(ip).to_string()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// Counts a request to resolve a token of an identity provider: by the service that asks, or, when a page does, by its
@@ -52,27 +69,6 @@ pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Resu
 /// 429 when there were too many.
 pub(crate) async fn write(app: &App, user: UserId) -> Result<(), ApiError> {
     count(app, app.settings.writes_per_minute, "write", &user.to_string()).await
-}
-
-async fn limited(app: &App, limit: u64, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let client = match Client::from_request_parts(&mut parts, app).await {
-        Ok(client) => client,
-        Err(never) => match never {},
-    };
-    // The template: one provider's login is the same endpoint as another's.
-    let endpoint = parts
-        .extensions
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let request = Request::from_parts(parts, body);
-    let Some(ip) = client.ip else {
-        return next.run(request).await;
-    };
-    match count(app, limit, &endpoint, &network(ip).to_string()).await {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
 }
 
 /// Counts one request of `client` to `endpoint`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Response;
+use sentinel_access::users::User;
 use sentinel_identity::ProviderSettings;
 use sentinel_store::on_both_backends;
 use sentinel_store::testing::TestStore;
@@ -76,6 +77,17 @@ async fn login(begins: &TestApp, ends: &TestApp) -> String {
     code.into_owned()
 }
 
+/// Who has signed in at the provider.
+async fn ann(app: &TestApp) -> User {
+    let mut tx = app.app.database().read().await.expect("tx");
+    let users = &app.app.access().users;
+    let found = users
+        .find_by_email(&mut tx, "ann@example.com")
+        .await
+        .expect("users");
+    found.expect("ann")
+}
+
 async fn status_of(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.expect("answer").status().as_u16()
 }
@@ -85,9 +97,7 @@ on_both_backends! {
         let (first, second, provider) = two(store, 10_000).await;
         provider.next(Person::new("1", "ann@example.com"), Twist::None);
         let code = login(&first, &second).await;
-        let mut tx = first.app.database().read().await.expect("tx");
-        let ann = first.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users").expect("ann");
-        drop(tx);
+        let ann = ann(&first).await;
         let workspace = second.workspace(ann.id, "acme").await;
         let body = json!({ "code": code, "code_verifier": VERIFIER });
         let listed: Value = first.post("/auth/workspaces").json(&body).send().await.expect("answer").json().await.expect("json");
@@ -124,9 +134,7 @@ on_both_backends! {
         let (first, second, provider) = two(store, 10_000).await;
         provider.next(Person::new("1", "ann@example.com"), Twist::None);
         let code = login(&first, &second).await;
-        let mut tx = first.app.database().read().await.expect("tx");
-        let ann = first.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users").expect("ann");
-        drop(tx);
+        let ann = ann(&first).await;
         let workspace = first.workspace(ann.id, "acme").await;
         let body = json!({ "code": code, "code_verifier": VERIFIER, "workspace_id": workspace });
         second.app.database().close().await;
@@ -139,9 +147,7 @@ on_both_backends! {
         let (first, second, provider) = two(store, 10_000).await;
         provider.next(Person::new("1", "ann@example.com"), Twist::None);
         let code = login(&first, &second).await;
-        let mut tx = first.app.database().read().await.expect("tx");
-        let ann = first.app.access().users.find_by_email(&mut tx, "ann@example.com").await.expect("users").expect("ann");
-        drop(tx);
+        let ann = ann(&first).await;
         let workspace = first.workspace(ann.id, "acme").await;
         let (_, cookie) = first.admin("root@example.com").await;
         first.clock.advance(std::time::Duration::from_secs(1));

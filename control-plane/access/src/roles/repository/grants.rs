@@ -34,6 +34,15 @@ impl Grant {
     }
 }
 
+/// What roles allow, as [`Row`]s of the roles `r` and actions `a`.
+macro_rules! grants {
+    () => {
+        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
+         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
+                              JOIN service_actions a ON a.id = ra.service_action_id"
+    };
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     role_id: Uuid,
@@ -112,10 +121,7 @@ pub(crate) async fn delete_of_role(tx: &mut Tx, role: &Role) -> Result<Vec<Grant
     let rows = fetch_all!(
         tx,
         Row,
-        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
-         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
-                              JOIN service_actions a ON a.id = ra.service_action_id
-         WHERE ra.role_id = $1",
+        concat!(grants!(), " WHERE ra.role_id = $1"),
         role.id.as_uuid()
     )
     .await?;
@@ -133,10 +139,7 @@ pub(crate) async fn delete_of_action(tx: &mut Tx, action: ServiceActionId) -> Re
     let rows = fetch_all!(
         tx,
         Row,
-        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
-         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
-                              JOIN service_actions a ON a.id = ra.service_action_id
-         WHERE ra.service_action_id = $1",
+        concat!(grants!(), " WHERE ra.service_action_id = $1"),
         action.as_uuid()
     )
     .await?;
@@ -154,10 +157,7 @@ pub(crate) async fn delete_of_service(tx: &mut Tx, service: &ServiceName) -> Res
     let rows = fetch_all!(
         tx,
         Row,
-        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
-         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
-                              JOIN service_actions a ON a.id = ra.service_action_id
-         WHERE a.service_name = $1",
+        concat!(grants!(), " WHERE a.service_name = $1"),
         service.as_str()
     )
     .await?;
@@ -179,10 +179,7 @@ pub(crate) async fn delete_of_workspace(
     let rows = fetch_all!(
         tx,
         Row,
-        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
-         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
-                              JOIN service_actions a ON a.id = ra.service_action_id
-         WHERE r.workspace_id = $1",
+        concat!(grants!(), " WHERE r.workspace_id = $1"),
         workspace.as_uuid()
     )
     .await?;
@@ -197,14 +194,7 @@ pub(crate) async fn delete_of_workspace(
 
 /// What all roles of all workspaces allow: the replicated state is about them all.
 pub(crate) async fn all(tx: &mut Tx) -> Result<Vec<Grant>, StoreError> {
-    let rows = fetch_all!(
-        tx,
-        Row,
-        "SELECT r.id AS role_id, r.workspace_id, a.id AS action_id, a.service_name, a.action
-         FROM role_actions ra JOIN roles r ON r.id = ra.role_id
-                              JOIN service_actions a ON a.id = ra.service_action_id"
-    )
-    .await?;
+    let rows = fetch_all!(tx, Row, grants!()).await?;
     rows.into_iter().map(Grant::try_from).collect()
 }
 
