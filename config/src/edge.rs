@@ -3,10 +3,16 @@
 //! The policy arrives here as typed values, so that the proxy only compiles it. There is no setting that opens
 //! everything: what no route names is not forwarded, and each route says `public: true` or `require`.
 
+mod browser;
+mod conditions;
+mod issuer;
 mod path;
 mod pattern;
+mod policy_test;
 mod requirement;
 mod route;
+mod tls;
+mod traffic;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -14,13 +20,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use schemars::Schema;
 use secrecy::SecretString;
 
+pub use browser::Login;
+pub use conditions::Conditions;
+pub use issuer::{IssuedTokens, Issuer};
 pub use path::{PathPattern, Segment};
 pub use pattern::{HostPattern, InvalidPattern, Method, RoutePattern};
+pub use policy_test::{PolicyTest, TestCaller, TestToken, TestUser};
 pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
-pub use route::{Access, CredentialTier, Route, Routes};
+pub use route::{Access, CredentialTier, Route, RouteSettings, Routes};
+pub use tls::{Certificate, Tls, TlsVersion};
+pub use traffic::{Cors, HeaderRules, Mode, RateLimit, RatePer, Strangers};
 pub use upstream::Upstream;
 
 use crate::environment::{Override, plain, secret};
@@ -48,6 +61,17 @@ section! {
         pub limits: Limits = "{}",
         /// Log output.
         pub log: Log = "{}",
+        /// Encryption on `listen.https`.
+        pub tls: Option<Tls>,
+        /// Networks of proxies in front of this edge whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. From
+        /// everybody else these fields are thrown away.
+        pub trusted_proxies: Vec<IpNet> = "[]",
+        /// Issuers of tokens besides the control plane, by name. A name is not `access` or `authz`.
+        pub issuers: BTreeMap<String, Issuer> = "{}",
+        /// The name of the session cookie that routes with `cookie: true` take an access token from.
+        pub session_cookie: String = "__Host-sentinel",
+        /// How people behind browsers are signed in.
+        pub login: Option<Login>,
         /// Which hosts routes may be for: `named` asks every route for its host; `any` lets routes leave it out
         /// (`GET /path`), and those match whatever host a request names.
         pub hosts: Hosts = "named",
@@ -58,6 +82,8 @@ section! {
         /// The policy. The most specific route for a request counts, whatever the order; a request without a route is
         /// answered with 404.
         pub routes: Routes = "[]",
+        /// Tests of the policy, run whenever it is loaded.
+        pub tests: Vec<PolicyTest> = "[]",
     }
 }
 
@@ -67,6 +93,8 @@ section! {
     pub struct Listen {
         /// Requests to the services: IP address and port. Port 0 takes a free one.
         pub http: SocketAddr = "127.0.0.1:8080",
+        /// Requests to the services, encrypted: IP address and port. Needs `tls`.
+        pub https: Option<SocketAddr>,
         /// Metrics and readiness: IP address and port. Not for the public.
         pub admin: SocketAddr = "127.0.0.1:8081",
     }
@@ -98,6 +126,19 @@ section! {
         pub max_head: ByteSize = "32KiB",
         /// The most headers of a request, 10 to 256; more are answered with 431.
         pub max_headers: u32 = "100",
+        /// The largest body of a request, unless its route says otherwise; a larger one is answered with 413.
+        pub max_body: ByteSize = "10MiB",
+        /// How many connections may be open at once, 16 to 1000000. More wait.
+        pub connections: u32 = "16384",
+        /// How many connections one client address may have open at once; an IPv6 address counts with its /64. More are
+        /// closed. At least 1.
+        pub connections_per_address: u32 = "1024",
+        /// How many requests may be under way at once on one HTTP/2 connection, 1 to 256.
+        pub http2_streams: u32 = "64",
+        /// How long the head of a request may take, from its first byte to its last, 1s to 1m.
+        pub head_timeout: Duration = "10s",
+        /// How long a connection may be open without a request, 1s to 1h.
+        pub idle_timeout: Duration = "1m",
     }
 }
 
@@ -133,7 +174,7 @@ impl ControlPlane {
 impl Config {
     /// How long the edge decides for a route while it is out of touch.
     pub fn max_staleness(&self, route: &Route) -> Duration {
-        route.max_staleness.unwrap_or(self.max_staleness)
+        route.settings.max_staleness.unwrap_or(self.max_staleness)
     }
 
     /// The service that a route leads to. Every route of a configuration has one.
@@ -144,7 +185,11 @@ impl Config {
     /// How long the service has for its answer on a route.
     pub fn timeout(&self, route: &Route) -> Duration {
         let of_upstream = self.upstream(route).map(|upstream| upstream.timeout);
-        route.timeout.or(of_upstream).unwrap_or(upstream::DEFAULT_TIMEOUT)
+        route
+            .settings
+            .timeout
+            .or(of_upstream)
+            .unwrap_or(upstream::DEFAULT_TIMEOUT)
     }
 }
 

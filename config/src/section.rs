@@ -291,24 +291,51 @@ macro_rules! section {
             )*
         }
 
+        impl $name {
+            /// Reads the settings of this section out of one that is open, which may have others beside them.
+            pub(crate) fn take_from(
+                section: &mut $crate::section::Section<'_>,
+                reader: &mut $crate::section::Reader<'_>,
+            ) -> Option<Self> {
+                $(
+                    let $field = <$ty as $crate::section::Setting>::take(
+                        section,
+                        stringify!($field).trim_start_matches("r#"),
+                        $crate::section::section!(@default $($default)?),
+                        reader,
+                    );
+                )*
+                let this = Self { $($field: $field?,)* };
+                $($check(&this, section, reader);)?
+                Some(this)
+            }
+
+            /// Adds the settings of this section to the schema of one that has others beside them.
+            pub(crate) fn describe_into(
+                section: &mut $crate::schema::SectionSchema,
+                generator: &mut schemars::SchemaGenerator,
+            ) {
+                $(
+                    <$ty as $crate::section::Setting>::describe_in(
+                        section,
+                        stringify!($field).trim_start_matches("r#"),
+                        concat!($($field_doc, "\n"),*),
+                        $crate::section::section!(@default $($default)?),
+                        generator,
+                    );
+                )*
+            }
+        }
+
         impl $crate::section::Setting for $name {
             fn read(
                 place: &$crate::section::Place<'_>,
                 reader: &mut $crate::section::Reader<'_>,
             ) -> Option<Self> {
                 let mut section = $crate::section::Section::open(place, reader)?;
-                $(
-                    let $field = <$ty as $crate::section::Setting>::take(
-                        &mut section,
-                        stringify!($field),
-                        $crate::section::section!(@default $($default)?),
-                        reader,
-                    );
-                )*
+                let this = Self::take_from(&mut section, reader);
                 section.finish(reader);
-                let this = Self { $($field: $field?,)* };
-                $($check(&this, &section, reader);)?
-                Some(this)
+                this
             }
 
             fn describe(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -323,15 +350,7 @@ macro_rules! section {
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut section = $crate::schema::SectionSchema::new(concat!($($doc, "\n"),*));
-                $(
-                    <$ty as $crate::section::Setting>::describe_in(
-                        &mut section,
-                        stringify!($field),
-                        concat!($($field_doc, "\n"),*),
-                        $crate::section::section!(@default $($default)?),
-                        generator,
-                    );
-                )*
+                Self::describe_into(&mut section, generator);
                 section.finish()
             }
         }

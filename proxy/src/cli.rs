@@ -35,6 +35,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 /// Runs the program with the arguments and the environment of the process.
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve { config } => serve(&config, &environment),
         Command::Check { config } => check(&config, &environment).map(|table| print!("{table}")),
+        Command::Schema => schema().map(|text| println!("{text}")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +72,10 @@ fn check(path: &Path, environment: &Environment) -> Result<String> {
         lines.push('\n');
     }
     Ok(lines)
+}
+
+fn schema() -> Result<String> {
+    serde_json::to_string_pretty(&sentinel_config::edge::schema()).context("the schema cannot be written")
 }
 
 fn load(path: &Path, environment: &Environment) -> Result<Config> {

@@ -83,7 +83,7 @@ pub fn decide(
 
 /// The credentials are those that the route asks for: none is missing, and none is there that it does not take.
 fn check_tier(tier: CredentialTier, principal: &Principal) -> Result<(), Denial> {
-    let (user, service) = (principal.user().is_some(), principal.service().is_some());
+    let (user, service) = (principal.has_user(), principal.service().is_some());
     if (user && !tier.takes_user()) || (service && !tier.takes_service()) {
         return Err(Denial::CredentialNotAccepted);
     }

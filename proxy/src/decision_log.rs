@@ -135,7 +135,7 @@ mod tests {
             name: "docs".parse().expect("name"),
             expires_at: None,
         };
-        let principal = Principal::verified(Some(user), Some(service));
+        let principal = Principal::verified(Some(Arc::new(user)), Some(Arc::new(service)));
         let line = written(&Record {
             request: &RequestId::fixed("r1"),
             route: Some("GET docs.example/documents/{id}"),

@@ -16,6 +16,7 @@ use sentinel_core::{Clock, Denial, Principal, Random, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use tokio::time::Instant;
 
+use crate::answer::Answer;
 use crate::authn::Authenticator;
 use crate::decide::{Permit, decide};
 use crate::decision_log::Record;
@@ -68,6 +69,48 @@ impl Admitted {
     }
 }
 
+/// A decision for a request, and what it was made by.
+#[derive(Debug)]
+struct Judged {
+    permit: Permit,
+    at: Timestamp,
+    credentials_end: Option<Timestamp>,
+    by: Revision,
+}
+
+impl Judged {
+    fn admit(self, request: CanonicalRequest) -> Admitted {
+        Admitted {
+            permit: self.permit,
+            request,
+            at: self.at,
+            since: Instant::now(),
+            credentials_end: self.credentials_end,
+            judged: self.by,
+        }
+    }
+}
+
+/// What becomes of a request that is not refused.
+#[derive(Debug)]
+pub enum Admission {
+    /// It is let through to the service.
+    Forward(Box<Admitted>),
+    /// The edge answers it by itself.
+    Answer(Answer),
+}
+
+/// A request that is not let through, with what its answer depends on.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub denial: Denial,
+    /// The request, if it can be read.
+    pub request: Option<CanonicalRequest>,
+    /// Its route, if it has one.
+    pub route: Option<Arc<Route>>,
+}
+
 /// What was found out about a request on the way to its decision.
 #[derive(Debug, Default)]
 struct Trace {
@@ -82,17 +125,28 @@ impl Edge {
     ///
     /// # Errors
     /// Why the request is not let through.
-    pub async fn admit(&self, parsed: Parsed<'_>, id: &RequestId) -> Result<Admitted, Denial> {
+    pub async fn admit(&self, parsed: Parsed<'_>, id: &RequestId) -> Result<Admission, Box<Refused>> {
         let started = Instant::now();
         let mut trace = Trace::default();
-        let outcome = self.judge(parsed, &mut trace).await;
+        let request = guarded(|| CanonicalRequest::parse(parsed, self.head_limits));
+        let outcome = match &request {
+            Ok(request) => self.judge(request, &mut trace).await,
+            Err(denial) => Err(*denial),
+        };
         self.account(
             &trace,
             outcome.as_ref().map(drop).map_err(|denial| *denial),
             id,
             started.elapsed(),
         );
-        outcome
+        match (outcome, request) {
+            (Ok(judged), Ok(request)) => Ok(Admission::Forward(Box::new(judged.admit(request)))),
+            (outcome, request) => Err(Box::new(Refused {
+                denial: outcome.err().unwrap_or(Denial::Internal),
+                request: request.ok(),
+                route: trace.route,
+            })),
+        }
     }
 
     /// Counts and logs a request that was refused before it could be read.
@@ -120,7 +174,7 @@ impl Edge {
             return Ok(());
         }
         let route = Arc::clone(admitted.permit.route());
-        let principal = self.authenticate(&admitted.request, &state, admitted.at)?;
+        let principal = self.authenticate(&admitted.request, &route, &state, admitted.at)?;
         admitted.credentials_end = credentials_end(&principal);
         if ended(admitted.credentials_end) {
             return Err(Denial::TokenExpired);
@@ -138,23 +192,21 @@ impl Edge {
         Ok(())
     }
 
-    async fn judge(&self, parsed: Parsed<'_>, trace: &mut Trace) -> Result<Admitted, Denial> {
-        let request = guarded(|| CanonicalRequest::parse(parsed, self.head_limits))?;
-        let route = guarded(|| self.routes.find(&request).cloned().ok_or(Denial::NoRoute))?;
+    async fn judge(&self, request: &CanonicalRequest, trace: &mut Trace) -> Result<Judged, Denial> {
+        let route = guarded(|| self.routes.find(request).cloned().ok_or(Denial::NoRoute))?;
         trace.route = Some(Arc::clone(&route));
 
         let now = self.clock.now();
         let mut state = self.look(trace);
-        if must_be_known(&route, &request) {
+        if must_be_known(&route, request) {
             check_age(&route, trace.age)?;
         } else {
             trace.age = None;
         }
-        let mut principal = self.authenticate(&request, &state, now)?;
+        let mut principal = self.authenticate(request, &route, &state, now)?;
         trace.principal = Some(Arc::clone(&principal));
 
-        if let Some(wanted) =
-            wanted_revision(&principal, &request).filter(|wanted| *wanted > state.revision())
+        if let Some(wanted) = wanted_revision(&principal, request).filter(|wanted| *wanted > state.revision())
         {
             if !self.replica.wait_for(wanted, self.consistency_wait).await {
                 return Err(Denial::RevisionNotReached);
@@ -162,29 +214,27 @@ impl Edge {
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
             check_age(&route, trace.age)?;
-            principal = self.authenticate(&request, &state, now)?;
+            principal = self.authenticate(request, &route, &state, now)?;
         }
         let permit = guarded(|| decide(&route, &request.target, &principal, state.graph(), now))?;
-        let credentials_end = credentials_end(&principal);
-        Ok(Admitted {
+        Ok(Judged {
             permit,
-            request,
             at: now,
-            since: Instant::now(),
-            credentials_end,
-            judged: state.revision(),
+            credentials_end: credentials_end(&principal),
+            by: state.revision(),
         })
     }
 
     fn authenticate(
         &self,
         request: &CanonicalRequest,
+        route: &Route,
         state: &ReplicaState,
         now: Timestamp,
     ) -> Result<Arc<Principal>, Denial> {
         guarded(|| {
             self.authn
-                .authenticate(&request.presented, state, now)
+                .authenticate(&request.presented, route.accepts(), state, now)
                 .map(Arc::new)
         })
     }
@@ -216,8 +266,9 @@ impl Edge {
 /// When the first of the caller's credentials ends.
 fn credentials_end(principal: &Principal) -> Option<Timestamp> {
     let user = principal.user().and_then(|user| user.credential.expires_at());
+    let external = principal.external_user().map(|user| user.expires_at);
     let service = principal.service().and_then(|service| service.expires_at);
-    user.into_iter().chain(service).min()
+    [user, external, service].into_iter().flatten().min()
 }
 
 /// Whether the replica was known to be true recently enough for the route.

@@ -9,14 +9,13 @@
 //! control plane on the user's behalf. `X-Service-Key` does not: it is another service's permanent secret, and what it
 //! proves is said by `x-sentinel-service`.
 
-use std::net::IpAddr;
-
 use http::header::{COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::http::RequestHeader;
 use sentinel_core::Denial;
 
+use crate::client::Client;
 use crate::decide::Permit;
 use crate::names;
 use crate::request::CanonicalRequest;
@@ -37,10 +36,8 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 /// What is known about the way a request came.
 #[derive(Debug, Clone, Copy)]
 pub struct Hop<'a> {
-    /// The client's address.
-    pub client: Option<IpAddr>,
-    /// The scheme that the client used.
-    pub scheme: &'static str,
+    /// Where the request came from.
+    pub client: Client,
     /// The request's number.
     pub id: &'a RequestId,
 }
@@ -68,8 +65,8 @@ pub fn write(
     set(HOST, request.host.authority())?;
     set(names::REQUEST_ID, hop.id.as_str())?;
     set(names::FORWARDED_HOST, request.host.authority())?;
-    set(names::FORWARDED_PROTO, hop.scheme)?;
-    if let Some(client) = hop.client {
+    set(names::FORWARDED_PROTO, hop.client.scheme())?;
+    if let Some(client) = hop.client.address {
         set(names::FORWARDED_FOR, &client.to_string())?;
     }
     if let Some((user, role)) = permit.member() {

@@ -12,9 +12,10 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use sentinel_core::Denial;
 
 use crate::answer::Answer;
+use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::doorway::Behind;
-use crate::edge::{Admitted, Edge};
+use crate::edge::{Admission, Admitted, Edge};
 use crate::forward::{self, Hop};
 use crate::names;
 use crate::pace::Pace;
@@ -64,12 +65,16 @@ impl ProxyHttp for Handler {
             fields: &header.headers,
         };
         match self.0.admit(parsed, &exchange.id).await {
-            Ok(admitted) => {
-                exchange.admitted = Some(admitted);
+            Ok(Admission::Forward(admitted)) => {
+                exchange.admitted = Some(*admitted);
                 Ok(false)
             }
-            Err(denial) => {
-                Answer::to(denial, &exchange.id).send(session).await?;
+            Ok(Admission::Answer(answer)) => {
+                answer.send(session).await?;
+                Ok(true)
+            }
+            Err(refused) => {
+                Answer::to(refused.denial, &exchange.id).send(session).await?;
                 Ok(true)
             }
         }
@@ -94,11 +99,7 @@ impl ProxyHttp for Handler {
     ) -> Result<()> {
         let admitted = exchange.admitted.as_ref().ok_or_else(defect)?;
         let hop = Hop {
-            client: session
-                .client_addr()
-                .and_then(|address| address.as_inet())
-                .map(std::net::SocketAddr::ip),
-            scheme: "http",
+            client: Client::of(session),
             id: &exchange.id,
         };
         exchange.expect_more();

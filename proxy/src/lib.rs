@@ -9,6 +9,7 @@ pub mod admin;
 pub mod answer;
 pub mod authn;
 pub mod cli;
+pub mod client;
 pub mod deadline;
 pub mod decide;
 pub mod decision_log;

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::conditions::Conditions;
+use super::path::PathPattern;
 use super::pattern::{HostPattern, RoutePattern};
 use super::requirement::{IdTemplate, Requirement};
+use super::traffic::{Cors, HeaderRules, Mode, RateLimit, Strangers};
 use super::upstream::TIMEOUTS;
 use super::{Hosts, STALENESS};
 use crate::schema::SectionSchema;
-use crate::section::{Place, Reader, Section, Setting};
+use crate::section::{Place, Reader, Section, Setting, section};
 use crate::tree::Data;
-use crate::value::{between, read_list, read_text, words};
+use crate::value::{ByteSize, between, read_list, read_text, words};
 
 /// One route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Which requests it is for.
     pub pattern: RoutePattern,
@@ -22,10 +25,50 @@ pub struct Route {
     pub to: String,
     /// Who may pass.
     pub access: Access,
-    /// How long the service has for its answer; `None`: as its upstream says.
-    pub timeout: Option<Duration>,
-    /// How long the edge decides for this route while it is out of touch; `None`: as the edge says.
-    pub max_staleness: Option<Duration>,
+    /// Everything else.
+    pub settings: RouteSettings,
+}
+
+section! {
+    /// What a route may say besides its requests, its service and who may pass.
+    check check_settings;
+    pub struct RouteSettings {
+        /// What a request must have besides method, host and path.
+        pub when: Conditions = "{}",
+        /// Which tokens make a user: `access` (an access token of the control plane), `authz` (an authz token together with
+        /// the ID token of an issuer with `tokens: identity`), and the names of issuers with `tokens: access`.
+        pub tokens: Vec<String> = r#"["access"]"#,
+        /// Whether the access token is also taken from the session cookie. Then a method that changes something must come
+        /// from a page of the same origin.
+        pub cookie: bool = "false",
+        /// Whether a browser without a session is sent to login, by the edge's `login`. Needs `cookie: true`.
+        pub login: bool = "false",
+        /// How long the service has for its answer, 10ms to 1h. Default: as its upstream says.
+        pub timeout: Option<Duration>,
+        /// How long the edge decides for this route while it is out of touch with the control plane, 1s to 1d. Default: as
+        /// the edge says.
+        pub max_staleness: Option<Duration>,
+        /// How often a request with an idempotent method is tried again on another connection when the service could not be
+        /// reached, 0 to 3.
+        pub retries: u32 = "1",
+        /// The largest body of a request; a larger one is answered with 413. Default: `limits.max_body`.
+        pub max_body: Option<ByteSize>,
+        /// How many requests one caller may make.
+        pub rate_limit: Option<RateLimit>,
+        /// Which pages of other origins may use the route. Default: none.
+        pub cors: Option<Cors>,
+        /// The path that the service is asked for in place of the one that was matched, such as `/v2/items/{id}`. The
+        /// decision is about the path that was matched.
+        pub rewrite: Option<PathPattern>,
+        /// Changes to the header of requests on the way to the service.
+        pub request_headers: HeaderRules = "{}",
+        /// Changes to the header of answers on the way to the client.
+        pub response_headers: HeaderRules = "{}",
+        /// What a caller is told who was recognised and may not.
+        pub strangers: Strangers = "forbidden",
+        /// Whether the decision counts.
+        pub mode: Mode = "enforce",
+    }
 }
 
 /// Who may pass a route.
@@ -69,7 +112,7 @@ impl CredentialTier {
 }
 
 /// The policy: routes of which no two are of equal rank for one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Routes(Vec<Route>);
 
 impl Routes {
@@ -127,22 +170,33 @@ impl Route {
         let pattern = read_pattern(&mut section, reader);
         let to = read_target(&mut section, reader);
         let access = read_access(&mut section, pattern.as_ref(), reader);
-        let timeout = <Option<Duration> as Setting>::take(&mut section, "timeout", None, reader);
-        let max_staleness = <Option<Duration> as Setting>::take(&mut section, "max_staleness", None, reader);
+        let settings = RouteSettings::take_from(&mut section, reader);
         section.finish(reader);
-        if let Some(Some(timeout)) = timeout {
-            between(&section, "timeout", timeout, TIMEOUTS, reader);
-        }
-        if let Some(Some(bound)) = max_staleness {
-            between(&section, "max_staleness", bound, STALENESS, reader);
-        }
         Some(Self {
             pattern: pattern?,
             to: to?,
             access: access?,
-            timeout: timeout?,
-            max_staleness: max_staleness?,
+            settings: settings?,
         })
+    }
+}
+
+fn check_settings(settings: &RouteSettings, section: &Section<'_>, reader: &mut Reader<'_>) {
+    if let Some(timeout) = settings.timeout {
+        between(section, "timeout", timeout, TIMEOUTS, reader);
+    }
+    if let Some(bound) = settings.max_staleness {
+        between(section, "max_staleness", bound, STALENESS, reader);
+    }
+}
+
+impl Setting for PathPattern {
+    fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        read_text(place, reader)
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Schema {
+        String::describe(generator)
     }
 }
 
@@ -309,11 +363,7 @@ impl JsonSchema for Route {
         let tier = CredentialTier::describe(generator);
         let doc = "The credentials that the route asks for. Only together with `require`.";
         section.property("credentials", tier, doc, Some("user"));
-        let duration = Duration::describe(generator);
-        let doc = "How long the service has for its answer, 10ms to 1h. Default: as its upstream says.";
-        section.property("timeout", duration.clone(), doc, None);
-        let doc = "How long the edge decides for this route while it is out of touch with the control plane, 1s to 1d. Default: as the edge says.";
-        section.property("max_staleness", duration, doc, None);
+        RouteSettings::describe_into(&mut section, generator);
         section.require("match");
         section.require("to");
         section

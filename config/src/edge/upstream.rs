@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::section::{Reader, Section, section};
-use crate::value::{HttpUrl, between};
+use schemars::{Schema, SchemaGenerator};
+use sentinel_core::name::ServiceName;
+
+use crate::section::{Place, Reader, Section, Setting, section};
+use crate::value::{HttpUrl, between, read_text};
 
 section! {
     /// A service behind the edge.
@@ -20,6 +23,21 @@ section! {
         pub connect_timeout: Duration = "2s",
         /// How long the service has for its answer, 10ms to 1h. A route may set its own.
         pub timeout: Duration = "30s",
+        /// The service's scope at the control plane. An authz token must have been made for it. Needed where a route takes
+        /// `tokens: [authz]`.
+        pub service: Option<ServiceName>,
+        /// Whether requests carry a signed proof of what was decided (`x-sentinel-assertion`).
+        pub assertion: bool = "false",
+    }
+}
+
+impl Setting for ServiceName {
+    fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        read_text(place, reader)
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Schema {
+        String::describe(generator)
     }
 }
 

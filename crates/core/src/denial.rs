@@ -51,14 +51,22 @@ denials! {
     CredentialDuplicated = 400, "credential_duplicated", "A credential was given more than once";
     /// `X-Sentinel-Revision` is not a revision.
     RevisionInvalid = 400, "revision_invalid", "X-Sentinel-Revision is not a revision";
+    /// A browser brought an answer to a login that was not begun there, or was begun too long ago.
+    LoginInvalid = 400, "login_invalid", "The login cannot be completed: begin it anew";
     /// Too many or too large headers.
     HeadTooLarge = 431, "head_too_large", "The request head is too large";
+    /// The body is larger than the route takes.
+    BodyTooLarge = 413, "body_too_large", "The request body is too large";
+    /// The caller has made more requests than the route lets him make.
+    RateLimited = 429, "rate_limited", "There were too many requests";
     /// No route matches: nothing is forwarded.
     NoRoute = 404, "no_route", "There is no such route";
     /// The route asks for a credential and none was given.
     CredentialMissing = 401, "credential_missing", "Authentication is required";
     /// The token is not one of ours, or not well formed.
     TokenInvalid = 401, "token_invalid", "The access token is not valid";
+    /// An authz token and an ID token that do not go together, or one of the two is missing.
+    TokenBindingInvalid = 401, "token_binding_invalid", "The access token is not valid";
     /// The token was good once.
     TokenExpired = 401, "token_expired", "The access token is not valid";
     /// The token, its session or its user was revoked.
@@ -75,6 +83,16 @@ denials! {
     PermissionDenied = 403, "permission_denied", "Access is denied";
     /// Another service is expected.
     ServiceDenied = 403, "service_denied", "Access is denied";
+    /// An authz token that was made for another service.
+    TokenServiceDenied = 403, "token_service_denied", "Access is denied";
+    /// A session cookie came with a request that a page of another site may have caused.
+    CrossSite = 403, "cross_site", "Access is denied";
+    /// A preflight request from an origin, for a method or with fields that the route does not take (CORS).
+    OriginDenied = 403, "origin_denied", "Access is denied";
+    /// The keys of the token's issuer are not known yet.
+    KeysNotReady = 503, "keys_not_ready", "Access cannot be decided now";
+    /// Sign-in does not work at the moment: the control plane cannot be reached.
+    LoginUnavailable = 503, "login_unavailable", "Sign-in is not available now";
     /// This edge has never been in touch with the control plane.
     ReplicaNotReady = 503, "replica_not_ready", "Access cannot be decided now";
     /// This edge has been out of touch for longer than the route allows.

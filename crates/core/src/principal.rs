@@ -3,6 +3,7 @@
 //! A `Principal` is only made by code that has checked a credential; holding one is the proof. Callers ask its methods
 //! and do not look at how the credential was shaped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -101,32 +102,67 @@ pub struct Service {
     pub expires_at: Option<Timestamp>,
 }
 
-/// The verified caller of a request.
+/// Somebody whom another issuer vouches for. He is a member of no workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalUser {
+    /// The issuer, by the name that the configuration gives it.
+    pub issuer: String,
+    /// The `sub` of his token: who he is for that issuer.
+    pub subject: String,
+    /// The `exp` of his token.
+    pub expires_at: Timestamp,
+}
+
+/// The verified caller of a request. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principal {
-    user: Option<User>,
-    service: Option<Service>,
+    user: Option<Arc<User>>,
+    external: Option<Arc<ExternalUser>>,
+    service: Option<Arc<Service>>,
 }
 
 impl Principal {
     /// The caller whose credentials were verified: at most one of each kind. Nobody at all is the anonymous caller.
-    pub fn verified(user: Option<User>, service: Option<Service>) -> Self {
-        Self { user, service }
+    pub fn verified(user: Option<Arc<User>>, service: Option<Arc<Service>>) -> Self {
+        Self {
+            user,
+            external: None,
+            service,
+        }
     }
 
-    /// The user, if a user's token was verified.
+    /// The caller whose user's token another issuer made.
+    pub fn external(user: Arc<ExternalUser>, service: Option<Arc<Service>>) -> Self {
+        Self {
+            user: None,
+            external: Some(user),
+            service,
+        }
+    }
+
+    /// The user, if a user's token of the control plane was verified.
     pub fn user(&self) -> Option<&User> {
-        self.user.as_ref()
+        self.user.as_deref()
+    }
+
+    /// The user of another issuer, if his token was verified.
+    pub fn external_user(&self) -> Option<&ExternalUser> {
+        self.external.as_deref()
     }
 
     /// The service, if a service key was verified.
     pub fn service(&self) -> Option<&Service> {
-        self.service.as_ref()
+        self.service.as_deref()
+    }
+
+    /// Whether a person stands behind the request, of whichever issuer.
+    pub fn has_user(&self) -> bool {
+        self.user.is_some() || self.external.is_some()
     }
 
     /// Whether no credential was verified.
     pub fn is_anonymous(&self) -> bool {
-        self.user.is_none() && self.service.is_none()
+        !self.has_user() && self.service.is_none()
     }
 }
 
@@ -142,7 +178,7 @@ mod tests {
             name: "docs".parse().expect("name"),
             expires_at: None,
         };
-        let principal = Principal::verified(None, Some(service));
+        let principal = Principal::verified(None, Some(Arc::new(service)));
         assert!(!principal.is_anonymous());
         assert!(principal.user().is_none());
     }

@@ -3,6 +3,8 @@
 //! A credential that is there and bad is refused, even on a route that asks for none. Whether a token was revoked is looked
 //! up for every request, also when its signature was checked before.
 
+mod accepts;
+
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
@@ -14,6 +16,8 @@ use sentinel_token::{HashedServiceKey, PlainServiceKey, Remembered, Verifier, sh
 
 use crate::metrics::TokenCounters;
 use crate::request::Presented;
+
+pub use accepts::Accepts;
 
 /// How many verified tokens are remembered.
 const ROOM: usize = 65_536;
@@ -43,6 +47,7 @@ impl Authenticator {
     pub fn authenticate(
         &self,
         presented: &Presented,
+        _accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
     ) -> Result<Principal, Denial> {
@@ -51,13 +56,13 @@ impl Authenticator {
             None => None,
         };
         let service = match &presented.service_key {
-            Some(key) => Some(service(key.expose_secret(), state, now)?),
+            Some(key) => Some(Arc::new(service(key.expose_secret(), state, now)?)),
             None => None,
         };
         Ok(Principal::verified(user, service))
     }
 
-    fn user(&self, token: &str, state: &ReplicaState, now: Timestamp) -> Result<User, Denial> {
+    fn user(&self, token: &str, state: &ReplicaState, now: Timestamp) -> Result<Arc<User>, Denial> {
         let digest = sha256(token.as_bytes());
         let user = if let Some(user) = self.remembered.find(&digest, state.keys(), now) {
             self.counters.remembered.inc();
@@ -73,7 +78,7 @@ impl Authenticator {
         {
             return Err(Denial::TokenRevoked);
         }
-        Ok(User::clone(&user))
+        Ok(user)
     }
 
     fn verify(

@@ -21,7 +21,12 @@ fn presented(bearer: Option<&str>, key: Option<&str>) -> Presented {
 
 fn outcome(authn: &Authenticator, bearer: &str, state: &ReplicaState, now: i64) -> Result<(), Denial> {
     authn
-        .authenticate(&presented(Some(bearer), None), state, at(now))
+        .authenticate(
+            &presented(Some(bearer), None),
+            &Accepts::default(),
+            state,
+            at(now),
+        )
         .map(drop)
 }
 
@@ -42,7 +47,7 @@ fn nobody_a_user_a_service_or_both() {
         (Some(token.as_str()), Some(key.expose()), true, true),
     ] {
         let principal = authn
-            .authenticate(&presented(bearer, key), &state, at(NOW))
+            .authenticate(&presented(bearer, key), &Accepts::default(), &state, at(NOW))
             .expect("good");
         assert_eq!(principal.user().is_some(), has_user);
         assert_eq!(principal.service().is_some(), has_service);
@@ -63,7 +68,7 @@ fn a_bad_credential_is_refused_even_beside_a_good_one() {
         ),
         (None, Some(""), Denial::ServiceKeyInvalid),
     ] {
-        let result = authn.authenticate(&presented(bearer, key), &state, at(NOW));
+        let result = authn.authenticate(&presented(bearer, key), &Accepts::default(), &state, at(NOW));
         assert_eq!(result.err(), Some(denial));
     }
     let foreign = crate::testing::token(OLGA, |claims| claims["iss"] = json!("http://evil.example"));
@@ -145,7 +150,11 @@ fn a_service_key_ends_when_its_time_is_over() {
     let expiring = state(others().chain([service_key_fact(Some(at(NOW)))]).collect());
     let withdrawn = state(others().collect());
     let shown = presented(None, Some(key.expose()));
-    let result = |state: &ReplicaState, now| authn.authenticate(&shown, state, at(now)).map(drop);
+    let result = |state: &ReplicaState, now| {
+        authn
+            .authenticate(&shown, &Accepts::default(), state, at(now))
+            .map(drop)
+    };
     assert_eq!(result(&expiring, NOW - 1), Ok(()));
     assert_eq!(result(&expiring, NOW), Err(Denial::ServiceKeyInvalid));
     assert_eq!(result(&withdrawn, NOW), Err(Denial::ServiceKeyInvalid));

@@ -64,7 +64,7 @@ fn service(name: &str) -> Service {
 }
 
 fn caller(user: Option<User>, service: Option<Service>) -> Arc<Principal> {
-    Arc::new(Principal::verified(user, service))
+    Arc::new(Principal::verified(user.map(Arc::new), service.map(Arc::new)))
 }
 
 fn judge(

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use std::path::Path;
 
 use http::{HeaderMap, Version};
@@ -61,7 +63,7 @@ fn principal() -> Principal {
         name: "indexer".parse().expect("name"),
         expires_at: None,
     };
-    Principal::verified(Some(user), Some(service))
+    Principal::verified(Some(Arc::new(user)), Some(Arc::new(service)))
 }
 
 fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
@@ -72,8 +74,10 @@ fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
         upstream.append_header(*name, *value).expect("a header");
     }
     let hop = Hop {
-        client: Some([192, 0, 2, 7].into()),
-        scheme: "http",
+        client: Client {
+            address: Some([192, 0, 2, 7].into()),
+            secure: false,
+        },
         id: &RequestId::fixed("r1"),
     };
     write(&permit, &request, hop, &mut upstream).expect("written");

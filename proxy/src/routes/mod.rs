@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sentinel_config::edge::{Access, Config, HostPattern, PathPattern, RoutePattern, Segment};
+use sentinel_config::edge::{Access, Config, HostPattern, PathPattern, RoutePattern, RouteSettings, Segment};
 
+use crate::authn::Accepts;
 use crate::request::{CanonicalRequest, Target};
 use crate::upstreams::Upstream;
 use trie::{Piece, Trie};
@@ -27,6 +28,8 @@ pub struct Route {
     upstream: Arc<Upstream>,
     max_staleness: Duration,
     timeout: Duration,
+    accepts: Accepts,
+    settings: RouteSettings,
 }
 
 /// All routes.
@@ -95,6 +98,8 @@ impl Table {
                     upstream: Arc::clone(upstream),
                     max_staleness: config.max_staleness(route),
                     timeout: config.timeout(route),
+                    accepts: Accepts::from_settings(&route.settings),
+                    settings: route.settings.clone(),
                 },
             )?;
         }
@@ -164,6 +169,16 @@ impl Route {
     /// How long the service has for its answer.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// How a user may show who he is.
+    pub fn accepts(&self) -> &Accepts {
+        &self.accepts
+    }
+
+    /// Everything else that the operator said about the route.
+    pub fn settings(&self) -> &RouteSettings {
+        &self.settings
     }
 
     /// The decoded segment that a parameter of the path stands for.
