@@ -3,8 +3,12 @@
 //!
 //! Nothing here is compared with a figure of another machine except in words, and nothing asserts a time.
 
+pub mod connections;
 pub mod control_plane;
 pub mod cpu;
+pub mod edge;
 pub mod load;
+pub mod memory;
 pub mod report;
+pub mod routes;
 pub mod statistics;

@@ -141,6 +141,11 @@ pub trait Script: Send + 'static {
     /// # Errors
     /// It is not the right answer.
     fn answer(&mut self, body: &[u8]) -> Result<()>;
+
+    /// Whether there is no further request. Most scripts go on for ever.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// What came of a run.
@@ -152,7 +157,8 @@ pub struct Load {
     pub latencies: Vec<Duration>,
 }
 
-/// Runs all scripts at the same time, each on its connection, for `time` and until the last answer is there.
+/// Runs all scripts at the same time, each on its connection, for `time` or until it is over, and until the last answer is
+/// there.
 ///
 /// # Errors
 /// Any answer is wrong, or none comes.
@@ -165,7 +171,7 @@ pub async fn run<S: Script>(scripts: &mut Vec<(Connection, S)>, time: Duration) 
             let mut latencies = Vec::new();
             loop {
                 let asked = Instant::now();
-                if asked >= end {
+                if asked >= end || script.is_over() {
                     return anyhow::Ok((connection, script, latencies));
                 }
                 let body = connection.exchange(script.request()).await?;

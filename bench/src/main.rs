@@ -1,5 +1,6 @@
 //! `sentinel-bench`: what `cargo xtask bench` becomes when everything is built.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,9 +9,14 @@ use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use sentinel_bench::control_plane::{self, Plan, Scale};
 use sentinel_bench::report::write_json;
+use sentinel_bench::{connections, edge, routes};
 use sentinel_quickstart::system::Programs;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The edge's, for all that run here as proxies; the load hardly allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures the programs that lie beside this one.
 #[derive(Debug, Parser)]
@@ -23,11 +29,24 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Checks and refreshes on the control plane, with PostgreSQL and Redis.
-    ControlPlane(ControlPlane),
+    ControlPlane(Measurement<8>),
+    /// Requests through the edge, beside bare Pingora, HAProxy and nginx.
+    Edge(Edge),
+    /// How long the edge looks for the route of a request.
+    Routes(Routes),
+    /// Good clients beside thousands that open connections and waste them.
+    Connections(Connections),
+    /// A proxy of `edge`: Pingora alone.
+    #[command(hide = true)]
+    ServeBare(Part),
+    /// A proxy of `edge`: ours.
+    #[command(hide = true)]
+    ServeEdge(Part),
 }
 
+/// `CONNECTIONS` is how many there are unless told otherwise.
 #[derive(Debug, Args)]
-struct ControlPlane {
+struct Measurement<const CONNECTIONS: usize> {
     /// Write the figures to this file, as a JSON array.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -38,18 +57,63 @@ struct ControlPlane {
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
     /// Connections at the same time.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS)]
     connections: usize,
 }
 
-// One thread for all connections: the other processors are the server's.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let What::ControlPlane(arguments) = Arguments::parse().what;
-    // Dropping the measurement stops everything that it has started and removes its files.
-    let result = tokio::select! {
-        result = measure(arguments) => result,
-        result = interrupted() => result.and_then(|()| bail!("interrupted")),
+#[derive(Debug, Args)]
+struct Edge {
+    #[command(flatten)]
+    measurement: Measurement<16>,
+    /// Measure only this line of the table beside `bare`; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Connections {
+    /// Write the figures to this file, as a JSON array.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many there are.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    connections: usize,
+    /// How long the good clients are looked at, without the others and with them.
+    #[arg(long, value_name = "N", default_value_t = 20.0)]
+    seconds: f64,
+}
+
+#[derive(Debug, Args)]
+struct Routes {
+    /// Write the figures to this file, as a JSON array.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Part {
+    /// Where files are shared with the process that measures.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Where to listen on loopback.
+    #[arg(long)]
+    port: u16,
+    /// The service.
+    #[arg(long)]
+    upstream: SocketAddr,
+    /// Tuples in the replica.
+    #[arg(long, default_value_t = 0)]
+    tuples: usize,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().what {
+        What::ControlPlane(arguments) => measured(control_plane(arguments)),
+        What::Edge(arguments) => measured(edge(arguments)),
+        What::Routes(arguments) => measured(async { look_up(&arguments) }),
+        What::Connections(arguments) => measured(connections(arguments)),
+        What::ServeBare(part) => edge::serve_bare(&part.dir, part.port, part.upstream),
+        What::ServeEdge(part) => edge::serve_edge(&part.dir, part.tuples),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,6 +122,21 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a measurement to its end, or until it is interrupted. Dropping it stops everything that it has started and removes
+/// its files.
+fn measured(measurement: impl Future<Output = Result<()>>) -> Result<()> {
+    // One thread for all connections: the other processors are the server's.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = measurement => result,
+            result = interrupted() => result.and_then(|()| bail!("interrupted")),
+        }
+    })
 }
 
 /// Ends with Ctrl-C or SIGTERM.
@@ -70,34 +149,80 @@ async fn interrupted() -> Result<()> {
     Ok(())
 }
 
-async fn measure(arguments: ControlPlane) -> Result<()> {
-    let ControlPlane {
-        json,
-        seconds,
-        rounds,
-        connections,
-    } = arguments;
-    ensure!(
-        (0.1..=60.0).contains(&seconds),
-        "`--seconds`: 0.1 to 60 is expected"
-    );
-    ensure!((1..=100).contains(&rounds), "`--rounds`: 1 to 100 is expected");
-    ensure!(
-        (1..=Scale::USUAL.members).contains(&connections),
-        "`--connections`: 1 to {} is expected",
-        Scale::USUAL.members
-    );
+async fn control_plane(arguments: Measurement<8>) -> Result<()> {
+    let (time, json) = (arguments.check(Scale::USUAL.members)?, arguments.json);
     let outcome = control_plane::run(&Plan {
         programs: Programs::beside_this_one()?,
         scale: Scale::USUAL,
-        connections,
-        time: Duration::from_secs_f64(seconds),
-        rounds,
+        connections: arguments.connections,
+        time,
+        rounds: arguments.rounds,
     })
     .await?;
     print!("{}", outcome.text);
-    match json {
-        Some(file) => write_json(&file, &outcome.figures),
-        None => Ok(()),
+    json.map_or(Ok(()), |file| write_json(&file, &outcome.figures))
+}
+
+async fn edge(Edge { measurement, only }: Edge) -> Result<()> {
+    let (time, json) = (measurement.check(1000)?, measurement.json);
+    let outcome = edge::run(&edge::Plan {
+        program: std::env::current_exe()?,
+        scale: edge::Scale::USUAL,
+        connections: measurement.connections,
+        time,
+        rounds: measurement.rounds,
+        only,
+    })
+    .await?;
+    print!("{}", outcome.text);
+    json.map_or(Ok(()), |file| write_json(&file, &outcome.figures))
+}
+
+fn look_up(arguments: &Routes) -> Result<()> {
+    let outcome = routes::measure()?;
+    print!("{}", outcome.text);
+    arguments
+        .json
+        .as_deref()
+        .map_or(Ok(()), |file| write_json(file, &outcome.figures))
+}
+
+async fn connections(arguments: Connections) -> Result<()> {
+    ensure!(
+        (1..=100_000).contains(&arguments.connections),
+        "`--connections`: 1 to 100000 is expected"
+    );
+    ensure!(
+        (0.1..=600.0).contains(&arguments.seconds),
+        "`--seconds`: 0.1 to 600 is expected"
+    );
+    let outcome = connections::run(&connections::Plan {
+        program: Programs::beside_this_one()?.proxy,
+        connections: arguments.connections,
+        time: Duration::from_secs_f64(arguments.seconds),
+    })
+    .await?;
+    print!("{}", outcome.text);
+    arguments
+        .json
+        .map_or(Ok(()), |file| write_json(&file, &outcome.figures))
+}
+
+impl<const CONNECTIONS: usize> Measurement<CONNECTIONS> {
+    /// How long each measurement takes, if everything is within bounds.
+    fn check(&self, most_connections: usize) -> Result<Duration> {
+        ensure!(
+            (0.1..=60.0).contains(&self.seconds),
+            "`--seconds`: 0.1 to 60 is expected"
+        );
+        ensure!(
+            (1..=100).contains(&self.rounds),
+            "`--rounds`: 1 to 100 is expected"
+        );
+        ensure!(
+            (1..=most_connections).contains(&self.connections),
+            "`--connections`: 1 to {most_connections} is expected"
+        );
+        Ok(Duration::from_secs_f64(self.seconds))
     }
 }

@@ -27,6 +27,16 @@ impl Median {
         };
         Some(Self { value, low, high })
     }
+
+    /// The same in another unit, `factor` to one.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            value: self.value * factor,
+            low: self.low * factor,
+            high: self.high * factor,
+        }
+    }
 }
 
 /// The latency that `percent` of all are not above: the smallest sample with that property. `sorted` ascends.

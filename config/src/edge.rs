@@ -11,6 +11,7 @@ mod pattern;
 mod policy_test;
 mod requirement;
 mod route;
+mod ties;
 mod tls;
 mod traffic;
 mod upstream;
@@ -25,13 +26,17 @@ use schemars::Schema;
 use secrecy::SecretString;
 
 pub use browser::Login;
-pub use conditions::Conditions;
+pub use conditions::{Conditions, Expectations, Expected};
 pub use issuer::{IssuedTokens, Issuer};
-pub use path::{PathPattern, Segment};
+pub use path::{ParamKind, PathPattern, Segment};
 pub use pattern::{HostPattern, InvalidPattern, Method, RoutePattern};
-pub use policy_test::{PolicyTest, TestCaller, TestToken, TestUser};
+pub use policy_test::{
+    Expectation, InvalidExpectation, InvalidTestPermission, InvalidTestRequest, PolicyTest, TestCaller, TestPermission,
+    TestRequest, TestToken, TestUser, Written,
+};
 pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
 pub use route::{Access, CredentialTier, Route, RouteSettings, Routes};
+pub use ties::example_request;
 pub use tls::{Certificate, Tls, TlsVersion};
 pub use traffic::{Cors, HeaderRules, Mode, RateLimit, RatePer, Strangers};
 pub use upstream::Upstream;
@@ -155,6 +160,7 @@ words! {
 /// What environment variables may override. The policy is not among it.
 pub(crate) const OVERRIDES: &[Override] = &[
     plain(&["listen", "http"]),
+    plain(&["listen", "https"]),
     plain(&["listen", "admin"]),
     plain(&["control_plane", "url"]),
     plain(&["control_plane", "issuer"]),
@@ -203,6 +209,7 @@ const STALENESS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 
 fn check(config: &Config, section: &Section<'_>, reader: &mut Reader<'_>) {
     between(section, "max_staleness", config.max_staleness, STALENESS, reader);
+    issuer::check_root(config, section, reader);
     let waits = (Duration::ZERO, Duration::from_secs(10));
     between(
         section,
@@ -211,14 +218,34 @@ fn check(config: &Config, section: &Section<'_>, reader: &mut Reader<'_>) {
         waits,
         reader,
     );
+    match (config.listen.https, &config.tls) {
+        (Some(_), None) => reader.problem(
+            &section.place_of("listen"),
+            "`https` needs certificates: write `tls`, or remove `https`",
+        ),
+        (None, Some(_)) => reader.problem(
+            &section.place_of("tls"),
+            "nothing is encrypted without a listener for it: write `listen.https`, or remove `tls`",
+        ),
+        _ => {}
+    }
 }
 
 fn check_listen(listen: &Listen, section: &Section<'_>, reader: &mut Reader<'_>) {
-    if listen.http == listen.admin && listen.http.port() != 0 {
+    let same = |other: SocketAddr, one: SocketAddr| other == one && one.port() != 0;
+    if same(listen.admin, listen.http) {
         reader.problem(
             &section.place_of("admin"),
             "`http` and `admin` are the same address: take two ports",
         );
+    }
+    for (name, taken) in [("http", listen.http), ("admin", listen.admin)] {
+        if listen.https.is_some_and(|https| same(https, taken)) {
+            reader.problem(
+                &section.place_of("https"),
+                format!("`https` and `{name}` are the same address: take two ports"),
+            );
+        }
     }
 }
 
@@ -230,18 +257,38 @@ fn check_control_plane(control_plane: &ControlPlane, section: &Section<'_>, read
 }
 
 fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>) {
-    if !(1 << 10..=1 << 20).contains(&limits.max_head.bytes()) {
-        let given = limits.max_head;
-        reader.problem(
-            &section.place_of("max_head"),
-            format!("`{given}` is out of bounds: 1KiB to 1MiB is accepted"),
-        );
+    let heads = 1 << 10..=1 << 20;
+    let head = limits.max_head;
+    bounds(section, "max_head", heads.contains(&head.bytes()), head, "1KiB to 1MiB", reader);
+    let counts = [
+        ("max_headers", limits.max_headers, 10..=256, "10 to 256"),
+        ("connections", limits.connections, 16..=1_000_000, "16 to 1000000"),
+        ("connections_per_address", limits.connections_per_address, 1..=u32::MAX, "1 and more"),
+        ("http2_streams", limits.http2_streams, 1..=256, "1 to 256"),
+    ];
+    for (key, given, accepted, shown) in counts {
+        bounds(section, key, accepted.contains(&given), given, shown, reader);
     }
-    if !(10..=256).contains(&limits.max_headers) {
-        let given = limits.max_headers;
+    let second = Duration::from_secs(1);
+    let heads = (second, Duration::from_mins(1));
+    between(section, "head_timeout", limits.head_timeout, heads, reader);
+    let idle = (second, Duration::from_hours(1));
+    between(section, "idle_timeout", limits.idle_timeout, idle, reader);
+}
+
+/// Reports a number that is not within its bounds.
+fn bounds(
+    section: &Section<'_>,
+    key: &str,
+    is_within: bool,
+    given: impl std::fmt::Display,
+    accepted: &str,
+    reader: &mut Reader<'_>,
+) {
+    if !is_within {
         reader.problem(
-            &section.place_of("max_headers"),
-            format!("`{given}` is out of bounds: 10 to 256 is accepted"),
+            &section.place_of(key),
+            format!("`{given}` is out of bounds: {accepted} is accepted"),
         );
     }
 }

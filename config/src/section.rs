@@ -107,7 +107,7 @@ pub(crate) trait Setting: Sized {
             section.missing(key, reader);
             return None;
         };
-        let mut node = Node::parse(default).ok()?;
+        let mut node = Node::of_default(default)?;
         node.at = Position::Unwritten;
         let path = section.path_of(key);
         Self::read(&Place { node: &node, path }, reader)

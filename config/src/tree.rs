@@ -55,6 +55,21 @@ impl Node {
         }
     }
 
+    /// The value of a default. The usual ones need no parser: a large policy leaves hundreds of thousands unwritten.
+    pub(crate) fn of_default(text: &str) -> Option<Self> {
+        let data = match text {
+            "{}" => Data::Map(Vec::new()),
+            "[]" => Data::List(Vec::new()),
+            "true" => Data::Bool(true),
+            "false" => Data::Bool(false),
+            other => return Self::parse(other).ok(),
+        };
+        Some(Self {
+            at: Position::Unwritten,
+            data,
+        })
+    }
+
     /// The value under `key`, if this is a mapping that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match &self.data {
@@ -233,6 +248,14 @@ mod tests {
                 let pair = |entry: &Entry| format!("{}={}", entry.key, shape(&entry.node));
                 format!("{{{}}}", entries.iter().map(pair).collect::<Vec<_>>().join(" "))
             }
+        }
+    }
+
+    #[test]
+    fn a_default_is_what_the_parser_makes_of_it() {
+        for text in ["{}", "[]", "true", "false", "12", "enforce", r#"["a"]"#] {
+            let default = Node::of_default(text).expect(text);
+            assert_eq!(shape(&default), shape(&parse(text)), "`{text}`");
         }
     }
 

@@ -1,35 +1,34 @@
-//! What a denied client is told: a problem document (RFC 9457) with a stable code, and never the reason in detail.
+//! What the edge answers by itself: denials ([`denial`]), and what other modules make.
 //!
 //! Pingora's own error answers close the connection, name the product and carry no challenge, so none of them is used.
 
+mod accept;
+mod denial;
+
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{HeaderName, HeaderValue, Method};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use sentinel_core::Denial;
-use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::names;
 use crate::request_id::RequestId;
 
+pub use accept::prefers_page;
+pub use denial::{Case, told};
+
 /// The most that is read of a refused request's body so that its connection can be used again.
 const MAX_DRAIN: u64 = 64 * 1024;
+/// The most that is read of a body that is not wanted, while its client has not yet heard so.
+const MAX_LINGER: usize = 256 * 1024;
+/// And how long.
+const LINGER: Duration = Duration::from_secs(1);
 
-/// The document (RFC 9457 §3), the same as the control plane's.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    code: &'static str,
-    detail: &'static str,
-    request_id: &'a str,
-}
-
-/// The answer to a request that was not let through.
+/// An answer of the edge.
 #[derive(Debug)]
 pub struct Answer {
     status: u16,
@@ -38,33 +37,28 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer that stands for `denial`.
-    pub fn to(denial: Denial, request: &RequestId) -> Self {
-        let problem = Problem {
-            r#type: "about:blank",
-            title: denial.title(),
-            status: denial.status(),
-            code: denial.code(),
-            detail: denial.title(),
-            request_id: request.as_str(),
-        };
-        // INVARIANT: texts and a number can always be written.
-        let body = Bytes::from(serde_json::to_vec(&problem).unwrap_or_default());
-        let mut headers = vec![
-            (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
-            (CONTENT_LENGTH, HeaderValue::from(body.len())),
-            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (names::REQUEST_ID, request.header_value()),
-        ];
-        headers.extend(challenge(denial).map(|value| (WWW_AUTHENTICATE, HeaderValue::from_static(value))));
-        if denial.status() == 503 {
-            headers.push((RETRY_AFTER, HeaderValue::from_static("1")));
+    /// An answer of the edge's own making, with these headers besides its length and the number of the request.
+    pub(crate) fn new(
+        status: u16,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+        request: &RequestId,
+    ) -> Self {
+        // RFC 9110 §8.6: an answer that cannot have a body has no length either.
+        if status != 204 {
+            headers.push((CONTENT_LENGTH, HeaderValue::from(body.len())));
         }
+        headers.push((names::REQUEST_ID, request.header_value()));
         Self {
-            status: denial.status(),
+            status,
             headers,
             body,
         }
+    }
+
+    /// Adds headers, whichever of these names are there already.
+    pub(crate) fn add(&mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) {
+        self.headers.extend(headers);
     }
 
     /// The answer as bytes of HTTP/1.1, with the announcement that the connection ends. For requests whose framing cannot
@@ -94,16 +88,20 @@ impl Answer {
     pub async fn send(self, session: &mut Session) -> pingora::Result<()> {
         let mut header = ResponseHeader::build(self.status, Some(self.headers.len()))?;
         for (name, value) in self.headers {
-            header.insert_header(name, value)?;
+            header.append_header(name, value)?;
         }
-        if is_soon_read(session) {
+        let soon_read = is_soon_read(session);
+        if soon_read {
             session.set_close_on_response_before_downstream_finish(false);
-            session.set_total_drain_timeout(Some(std::time::Duration::from_secs(1)));
+            session.set_total_drain_timeout(Some(LINGER));
         }
-        let bodiless = session.req_header().method == Method::HEAD;
+        let bodiless = self.body.is_empty() || session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(header), bodiless).await?;
         if !bodiless {
             session.write_response_body(Some(self.body), true).await?;
+        }
+        if !soon_read {
+            linger(session).await;
         }
         Ok(())
     }
@@ -116,54 +114,26 @@ fn is_soon_read(session: &Session) -> bool {
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
-    length.is_some_and(|length| length <= MAX_DRAIN) && !fields.contains_key(http::header::EXPECT)
+    length.is_some_and(|length| length <= MAX_DRAIN) && !fields.contains_key(EXPECT)
 }
 
-/// The challenge of a 401 (RFC 6750 §3: no error code where no credential was shown).
-fn challenge(denial: Denial) -> Option<&'static str> {
-    match denial {
-        Denial::TokenInvalid | Denial::TokenExpired | Denial::TokenRevoked => {
-            Some(r#"Bearer realm="sentinel", error="invalid_token""#)
+/// Reads on for a moment where the client still sends a body that nobody wants: closing at once would make his kernel
+/// throw the answer away (RFC 9112 §9.6).
+async fn linger(session: &mut Session) {
+    let waits_to_be_asked = session.req_header().headers.contains_key(EXPECT);
+    let downstream = session.as_downstream_mut();
+    if downstream.is_http2() || waits_to_be_asked || downstream.is_body_done() {
+        return;
+    }
+    let reading = async {
+        let mut left = MAX_LINGER;
+        while let Ok(Some(piece)) = downstream.read_request_body().await {
+            match left.checked_sub(piece.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
         }
-        Denial::ServiceKeyInvalid => Some(r#"X-Service-Key realm="sentinel""#),
-        other => (other.status() == 401).then_some(r#"Bearer realm="sentinel""#),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn closing(denial: Denial) -> String {
-        String::from_utf8(Answer::to(denial, &RequestId::fixed("r1")).closing()).expect("ASCII")
-    }
-
-    #[test]
-    fn an_answer_is_a_problem_document() {
-        insta::assert_snapshot!(closing(Denial::PermissionDenied).replace('\r', ""), @r#"
-        HTTP/1.1 403 Forbidden
-        Connection: close
-        content-type: application/problem+json
-        content-length: 135
-        cache-control: no-store
-        x-request-id: r1
-
-        {"type":"about:blank","title":"Access is denied","status":403,"code":"permission_denied","detail":"Access is denied","request_id":"r1"}
-        "#);
-    }
-
-    #[test]
-    fn every_401_has_a_challenge_and_every_503_says_when_to_come_back() {
-        for denial in Denial::ALL {
-            let text = closing(*denial);
-            assert_eq!(
-                text.contains("www-authenticate: "),
-                denial.status() == 401,
-                "{denial}"
-            );
-            assert_eq!(text.contains("retry-after: "), denial.status() == 503, "{denial}");
-        }
-        assert!(closing(Denial::TokenRevoked).contains(r#"error="invalid_token""#));
-        assert!(!closing(Denial::CredentialMissing).contains("error="));
-    }
+    };
+    // Whether he heard it does not matter any more.
+    let _ = timeout(LINGER, reading).await;
 }

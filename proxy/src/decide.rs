@@ -1,6 +1,7 @@
 //! May this caller pass this route now? Values in, values out: no clock, no waiting, no log line.
 //!
-//! A [`Permit`] is the only thing that a request is forwarded with, and [`decide`] is the only thing that makes one.
+//! A [`Permit`] is the only thing that a request is forwarded with. [`decide`] makes it, or [`permit_in_shadow`] for a route
+//! that the operator has declared to be on trial; nothing else can.
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub struct Permit {
     route: Arc<Route>,
     principal: Arc<Principal>,
     role: Option<WorkspaceRole>,
+    is_overruled: bool,
 }
 
 impl Permit {
@@ -38,6 +40,11 @@ impl Permit {
     /// The user, with the role that he has in his workspace now.
     pub fn member(&self) -> Option<(&User, WorkspaceRole)> {
         self.principal.user().zip(self.role)
+    }
+
+    /// Whether it stands against the decision, or without one, because the route's decisions do not count.
+    pub fn is_overruled(&self) -> bool {
+        self.is_overruled
     }
 
     /// The service.
@@ -78,7 +85,49 @@ pub fn decide(
         route: Arc::clone(route),
         principal: Arc::clone(principal),
         role,
+        is_overruled: false,
     })
+}
+
+/// The permit for a request that [`decide`] did not permit, or could not be asked about, on a route whose decisions do not
+/// count (`mode: shadow`); `None` on every other route. `principal` is the caller as far as he is verified: nobody, if that
+/// could not be found out.
+pub fn permit_in_shadow(
+    route: &Arc<Route>,
+    principal: &Arc<Principal>,
+    graph: &Graph,
+    now: Timestamp,
+) -> Option<Permit> {
+    let user = principal.user();
+    route.traffic().is_shadow.then(|| Permit {
+        route: Arc::clone(route),
+        principal: Arc::clone(principal),
+        role: user.and_then(|user| live_role(user, graph, now).ok()),
+        is_overruled: true,
+    })
+}
+
+/// Whether a part of a route's requirement holds, by the code that [`decide`] runs: for people who ask why it says no.
+///
+/// # Errors
+/// Why it does not hold.
+pub fn part_holds(
+    part: &Requirement,
+    route: &Route,
+    target: &Target,
+    principal: &Principal,
+    graph: &Graph,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let user = principal.user();
+    let case = Case {
+        route,
+        target,
+        principal,
+        role: user.and_then(|user| live_role(user, graph, now).ok()),
+        graph,
+    };
+    case.meets(part)
 }
 
 /// The credentials are those that the route asks for: none is missing, and none is there that it does not take.

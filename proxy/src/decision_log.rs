@@ -2,6 +2,8 @@
 //!
 //! Never in it: tokens, keys, cookies, e-mail addresses, names, paths and queries.
 
+pub(crate) mod line;
+
 use std::time::Duration;
 
 use sentinel_core::id::{UserId, WorkspaceId};
@@ -10,6 +12,25 @@ use sentinel_core::{Denial, Principal};
 
 use crate::request_id::RequestId;
 
+/// What every line has for its `target` and its `message`.
+const TARGET: &str = "sentinel::decision";
+const TOLD: &str = "a request was decided";
+
+/// How a request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It is permitted, and forwarded.
+    Permitted,
+    /// A preflight request (CORS) that the edge answered: the announced request may be sent. Nobody is permitted anything
+    /// by that.
+    Preflight,
+    /// A page of the edge's own, on the way to a login or from it. Nobody is permitted anything by that.
+    Login,
+}
+
+/// What was decided: how the request came through, or why it did not.
+pub type Outcome = Result<Passage, Denial>;
+
 /// What is told about one decision.
 #[derive(Debug)]
 pub struct Record<'a> {
@@ -17,8 +38,10 @@ pub struct Record<'a> {
     pub request: &'a RequestId,
     /// The route as the operator wrote it; `None` if there is none.
     pub route: Option<&'a str>,
-    /// `Ok` if the request was let through, otherwise why not.
-    pub outcome: Result<(), Denial>,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Whether the decision did not count: the request was forwarded whatever it was (`mode: shadow`).
+    pub is_shadow: bool,
     /// The verified caller, as far as he is known.
     pub principal: Option<&'a Principal>,
     /// The revision that the decision was made at.
@@ -30,41 +53,59 @@ pub struct Record<'a> {
 }
 
 /// The word for a decision in logs and metrics.
-pub const fn word(outcome: Result<(), Denial>) -> &'static str {
+pub const fn word(outcome: Outcome) -> &'static str {
     match outcome {
-        Ok(()) => "allow",
+        Ok(_) => "allow",
         Err(denial) if denial.status() >= 500 => "undecided",
         Err(_) => "deny",
     }
 }
 
 /// The word for its reason.
-pub const fn reason(outcome: Result<(), Denial>) -> &'static str {
+pub const fn reason(outcome: Outcome) -> &'static str {
     match outcome {
-        Ok(()) => "permitted",
+        Ok(Passage::Permitted) => "permitted",
+        Ok(Passage::Preflight) => "preflight",
+        Ok(Passage::Login) => "login",
         Err(denial) => denial.code(),
     }
+}
+
+/// The word for whether it counts.
+pub const fn mode(is_shadow: bool) -> &'static str {
+    if is_shadow { "shadow" } else { "enforce" }
 }
 
 impl Record<'_> {
     /// Writes the line.
     pub fn write(&self) {
+        if !line::write(self) {
+            self.hand_over();
+        }
+    }
+
+    /// Leaves the line to the log of the process, whatever its form is. What is here is in [`line`] as well.
+    fn hand_over(&self) {
         let user: Option<UserId> = self.principal.and_then(|p| p.user()).map(|user| user.id);
         let workspace: Option<WorkspaceId> = self.principal.and_then(|p| p.user()).map(|user| user.workspace);
+        let external = self.principal.and_then(|p| p.external_user());
+        let issuer = external.map(|user| user.issuer.as_str());
         let service = self.principal.and_then(|p| p.service()).map(|s| s.name.as_str());
         tracing::info!(
-            target: "sentinel::decision",
+            target: TARGET,
             route = self.route,
             request.id = self.request.as_str(),
             decision = word(self.outcome),
             decision.reason = reason(self.outcome),
+            mode = mode(self.is_shadow),
             user.id = user.map(tracing::field::display),
             workspace.id = workspace.map(tracing::field::display),
+            issuer = issuer,
             service = service,
             revision = self.revision.map(tracing::field::display),
             replica.age_ms = self.replica_age.map(milliseconds),
             duration_ms = milliseconds(self.duration),
-            "a request was decided"
+            "{TOLD}"
         );
     }
 }
@@ -101,20 +142,21 @@ mod tests {
         }
     }
 
-    fn written(record: &Record<'_>) -> String {
+    /// The line as the general formatter writes it in the programs.
+    pub(super) fn formatted(record: &Record<'_>) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
-            .without_time()
+            .flatten_event(true)
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::with_default(subscriber, || record.write());
+        tracing::subscriber::with_default(subscriber, || record.hand_over());
         String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text")
     }
 
-    #[test]
-    fn a_line_says_who_what_and_why_and_no_more() {
+    /// Nobody (0), a user (1), a service (2) or both (3).
+    pub(super) fn principal(who: usize) -> Option<Principal> {
         let id = uuid::Uuid::from_u128(7);
         let user = User {
             id: id.into(),
@@ -135,11 +177,31 @@ mod tests {
             name: "docs".parse().expect("name"),
             expires_at: None,
         };
-        let principal = Principal::verified(Some(Arc::new(user)), Some(Arc::new(service)));
+        let user = (who % 2 == 1).then(|| Arc::new(user));
+        let service = (who >= 2).then(|| Arc::new(service));
+        (who > 0).then(|| Principal::verified(user, service))
+    }
+
+    fn written(record: &Record<'_>) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || record.write());
+        String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text")
+    }
+
+    #[test]
+    fn a_line_says_who_what_and_why_and_no_more() {
+        let principal = principal(3).expect("both");
         let line = written(&Record {
             request: &RequestId::fixed("r1"),
             route: Some("GET docs.example/documents/{id}"),
             outcome: Err(Denial::PermissionDenied),
+            is_shadow: true,
             principal: Some(&principal),
             revision: Some(Revision { epoch: 1, number: 2 }),
             replica_age: Some(Duration::from_millis(12)),
@@ -152,6 +214,7 @@ mod tests {
           "decision.reason": "permission_denied",
           "duration_ms": 0.25,
           "message": "a request was decided",
+          "mode": "shadow",
           "replica.age_ms": 12.0,
           "request.id": "r1",
           "revision": "1.2",
@@ -170,6 +233,7 @@ mod tests {
             request: &RequestId::fixed("r1"),
             route: None,
             outcome: Err(Denial::NoRoute),
+            is_shadow: false,
             principal: None,
             revision: None,
             replica_age: None,
@@ -183,6 +247,7 @@ mod tests {
     fn not_knowing_is_not_denying() {
         assert_eq!(word(Err(Denial::ReplicaStale)), "undecided");
         assert_eq!(word(Err(Denial::RoleDenied)), "deny");
-        assert_eq!(word(Ok(())), "allow");
+        assert_eq!(word(Ok(Passage::Permitted)), "allow");
+        assert_eq!(reason(Ok(Passage::Preflight)), "preflight");
     }
 }

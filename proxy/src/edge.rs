@@ -3,27 +3,35 @@
 //!
 //! Everything that could panic is caught and is a denial then.
 
+mod browser;
+mod ongoing;
+mod passage;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::Guard;
 use sentinel_config::edge::Access;
-use sentinel_core::clock::is_expired;
-use sentinel_core::principal::OUTLIVES;
 use sentinel_core::revision::Revision;
 use sentinel_core::{Clock, Denial, Principal, Random, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use tokio::time::Instant;
 
 use crate::answer::Answer;
+use crate::assertion::Assertions;
 use crate::authn::Authenticator;
-use crate::decide::{Permit, decide};
-use crate::decision_log::Record;
+use crate::client::Client;
+use crate::decide::Permit;
+use crate::decision_log::{Outcome, Record};
+use crate::forwarded::TrustedProxies;
+use crate::limits::Buckets;
+use crate::login::{Login, SetCookies};
 use crate::metrics::Metrics;
-use crate::request::{CanonicalRequest, HeadLimits, Parsed};
+use crate::request::{CanonicalRequest, HeadLimits, Parsed, Reading};
 use crate::request_id::RequestId;
 use crate::routes::{Route, Table};
+use passage::{Arrival, Course};
 
 /// How long an exchange is not judged again: most are over by then, and the answer to a request that takes its own
 /// caller's access away (a logout) reaches him.
@@ -47,6 +55,14 @@ pub struct Edge {
     pub consistency_wait: Duration,
     /// How large a request head may be.
     pub head_limits: HeadLimits,
+    /// The proxies in front of the edge that are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// How much callers have left, on routes with a rate.
+    pub buckets: Buckets,
+    /// Signs what services are told; `None` if none of them wants it.
+    pub assertions: Option<Assertions>,
+    /// Signs people in; `None` if nobody can sign in here.
+    pub login: Option<Login>,
 }
 
 /// A request that is let through, and the permit for it.
@@ -56,6 +72,8 @@ pub struct Admitted {
     pub permit: Permit,
     /// What is forwarded.
     pub request: CanonicalRequest,
+    /// What the answer sets, where the browser's session was renewed on the way.
+    pub cookies: SetCookies,
     at: Timestamp,
     since: Instant,
     credentials_end: Option<Timestamp>,
@@ -79,10 +97,11 @@ struct Judged {
 }
 
 impl Judged {
-    fn admit(self, request: CanonicalRequest) -> Admitted {
+    fn admit(self, request: CanonicalRequest, cookies: SetCookies) -> Admitted {
         Admitted {
             permit: self.permit,
             request,
+            cookies,
             at: self.at,
             since: Instant::now(),
             credentials_end: self.credentials_end,
@@ -109,6 +128,10 @@ pub struct Refused {
     pub request: Option<CanonicalRequest>,
     /// Its route, if it has one.
     pub route: Option<Arc<Route>>,
+    /// In how many seconds the client may come again, if that is known.
+    pub retry_after: Option<u64>,
+    /// What the answer sets, where the browser's session was renewed or ended on the way.
+    pub cookies: SetCookies,
 }
 
 /// What was found out about a request on the way to its decision.
@@ -118,6 +141,33 @@ struct Trace {
     principal: Option<Arc<Principal>>,
     revision: Option<Revision>,
     age: Option<Duration>,
+    /// Whether the decision does not count.
+    is_shadow: bool,
+    /// The decision that did not count.
+    overruled: Option<Denial>,
+    retry_after: Option<u64>,
+    cookies: SetCookies,
+    /// What is answered in place of the denial.
+    instead: Option<Answer>,
+}
+
+/// By what a request is decided.
+#[derive(Debug)]
+struct Known {
+    principal: Arc<Principal>,
+    state: Arc<ReplicaState>,
+    now: Timestamp,
+}
+
+impl Known {
+    fn judged(self, permit: Permit) -> Judged {
+        Judged {
+            permit,
+            at: self.now,
+            credentials_end: credentials_end(&self.principal),
+            by: self.state.revision(),
+        }
+    }
 }
 
 impl Edge {
@@ -125,27 +175,55 @@ impl Edge {
     ///
     /// # Errors
     /// Why the request is not let through.
-    pub async fn admit(&self, parsed: Parsed<'_>, id: &RequestId) -> Result<Admission, Box<Refused>> {
+    pub async fn admit(
+        &self,
+        parsed: Parsed<'_>,
+        client: Client,
+        id: &RequestId,
+    ) -> Result<Admission, Box<Refused>> {
         let started = Instant::now();
         let mut trace = Trace::default();
-        let request = guarded(|| CanonicalRequest::parse(parsed, self.head_limits));
-        let outcome = match &request {
-            Ok(request) => self.judge(request, &mut trace).await,
+        let mut request = guarded(|| CanonicalRequest::read(parsed, self.reading(client)));
+        let outcome = match &mut request {
+            Ok(request) => {
+                let fields = parsed.fields;
+                let arrival = Arrival { fields, client, id };
+                let outcome = self.pass(request, arrival, &mut trace).await;
+                outcome.inspect_err(|denial| self.offer_login(request, arrival, *denial, &mut trace))
+            }
             Err(denial) => Err(*denial),
         };
         self.account(
             &trace,
-            outcome.as_ref().map(drop).map_err(|denial| *denial),
+            outcome.as_ref().map(Course::passage).map_err(|denial| *denial),
             id,
             started.elapsed(),
         );
+        if let Some(mut answer) = trace.instead {
+            answer.add(trace.cookies.into_lines());
+            return Ok(Admission::Answer(answer));
+        }
+        let cookies = trace.cookies;
         match (outcome, request) {
-            (Ok(judged), Ok(request)) => Ok(Admission::Forward(Box::new(judged.admit(request)))),
+            (Ok(Course::Answer(answer, _)), _) => Ok(Admission::Answer(answer)),
+            (Ok(Course::Forward(judged)), Ok(request)) => {
+                Ok(Admission::Forward(Box::new(judged.admit(request, cookies))))
+            }
             (outcome, request) => Err(Box::new(Refused {
                 denial: outcome.err().unwrap_or(Denial::Internal),
                 request: request.ok(),
                 route: trace.route,
+                retry_after: trace.retry_after,
+                cookies,
             })),
+        }
+    }
+
+    fn reading(&self, client: Client) -> Reading<'_> {
+        Reading {
+            limits: self.head_limits,
+            session_cookie: self.authn.session_cookie(),
+            secure: client.secure,
         }
     }
 
@@ -154,56 +232,21 @@ impl Edge {
         self.account(&Trace::default(), Err(denial), id, Duration::ZERO);
     }
 
-    /// Whether what was admitted would be admitted still: asked for each piece that passes, and cheap while nothing has
-    /// changed. That a token expires in the meantime does not end an exchange, but [`OUTLIVES`] later it does; that the
-    /// token, its user's membership or his permission is taken away does at once, and so does not knowing.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn still_admits(&self, admitted: &mut Admitted) -> Result<(), Denial> {
-        let latest = self.clock.now() - OUTLIVES;
-        let ended = |end: Option<Timestamp>| end.is_some_and(|end| is_expired(end, latest));
-        if ended(admitted.credentials_end) {
-            return Err(Denial::TokenExpired);
-        }
-        let (age, state) = self.replica.sight();
-        if must_be_known(admitted.permit.route(), &admitted.request) {
-            check_age(admitted.permit.route(), age)?;
-        }
-        if state.revision() == admitted.judged {
-            return Ok(());
-        }
-        let route = Arc::clone(admitted.permit.route());
-        let principal = self.authenticate(&admitted.request, &route, &state, admitted.at)?;
-        admitted.credentials_end = credentials_end(&principal);
-        if ended(admitted.credentials_end) {
-            return Err(Denial::TokenExpired);
-        }
-        admitted.permit = guarded(|| {
-            decide(
-                &route,
-                &admitted.request.target,
-                &principal,
-                state.graph(),
-                admitted.at,
-            )
-        })?;
-        admitted.judged = state.revision();
-        Ok(())
-    }
-
-    async fn judge(&self, request: &CanonicalRequest, trace: &mut Trace) -> Result<Judged, Denial> {
-        let route = guarded(|| self.routes.find(request).cloned().ok_or(Denial::NoRoute))?;
-        trace.route = Some(Arc::clone(&route));
-
+    /// Who is calling, by a state that is new enough.
+    async fn know(
+        &self,
+        request: &CanonicalRequest,
+        route: &Route,
+        trace: &mut Trace,
+    ) -> Result<Known, Denial> {
         let now = self.clock.now();
         let mut state = self.look(trace);
-        if must_be_known(&route, request) {
-            check_age(&route, trace.age)?;
+        if must_be_known(route, request) {
+            check_age(route, trace.age)?;
         } else {
             trace.age = None;
         }
-        let mut principal = self.authenticate(request, &route, &state, now)?;
+        let mut principal = self.authenticate(request, route, &state, now)?;
         trace.principal = Some(Arc::clone(&principal));
 
         if let Some(wanted) = wanted_revision(&principal, request).filter(|wanted| *wanted > state.revision())
@@ -213,15 +256,13 @@ impl Edge {
             }
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
-            check_age(&route, trace.age)?;
-            principal = self.authenticate(request, &route, &state, now)?;
+            check_age(route, trace.age)?;
+            principal = self.authenticate(request, route, &state, now)?;
         }
-        let permit = guarded(|| decide(&route, &request.target, &principal, state.graph(), now))?;
-        Ok(Judged {
-            permit,
-            at: now,
-            credentials_end: credentials_end(&principal),
-            by: state.revision(),
+        Ok(Known {
+            principal,
+            state,
+            now,
         })
     }
 
@@ -247,13 +288,15 @@ impl Edge {
         Guard::into_inner(state)
     }
 
-    fn account(&self, trace: &Trace, outcome: Result<(), Denial>, id: &RequestId, took: Duration) {
+    fn account(&self, trace: &Trace, outcome: Outcome, id: &RequestId, took: Duration) {
+        let outcome = trace.overruled.filter(|_| trace.is_shadow).map_or(outcome, Err);
         let route = trace.route.as_ref().map(|route| route.name());
-        self.metrics.decided(route, outcome, took);
+        self.metrics.decided(route, outcome, trace.is_shadow, took);
         Record {
             request: id,
             route,
             outcome,
+            is_shadow: trace.is_shadow,
             principal: trace.principal.as_deref(),
             revision: trace.revision,
             replica_age: trace.age,

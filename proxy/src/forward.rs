@@ -9,8 +9,11 @@
 //! control plane on the user's behalf. `X-Service-Key` does not: it is another service's permanent secret, and what it
 //! proves is said by `x-sentinel-service`.
 
+use std::borrow::Cow;
+
 use http::header::{COOKIE, HOST};
-use http::{HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pingora::http::RequestHeader;
 use sentinel_core::Denial;
@@ -18,7 +21,7 @@ use sentinel_core::Denial;
 use crate::client::Client;
 use crate::decide::Permit;
 use crate::names;
-use crate::request::CanonicalRequest;
+use crate::request::{CanonicalRequest, cookies};
 use crate::request_id::RequestId;
 
 /// What `encodeURIComponent` encodes, so that every language can decode it.
@@ -40,6 +43,8 @@ pub struct Hop<'a> {
     pub client: Client,
     /// The request's number.
     pub id: &'a RequestId,
+    /// The name of the session cookie.
+    pub session_cookie: &'a str,
 }
 
 /// Writes the request that `permit` allows over what Pingora would send.
@@ -53,37 +58,81 @@ pub fn write(
     upstream: &mut RequestHeader,
 ) -> Result<(), Denial> {
     strip(upstream);
+    let traffic = permit.route().traffic();
+    traffic.request_headers.apply_to_request(upstream)?;
     join_cookies(upstream)?;
+    strip_own_cookies(upstream, hop.session_cookie)?;
+    without_spellings(upstream, |fields| write_facts(permit, request, hop, fields))?;
     upstream.set_method(request.method.clone());
+    let rewritten = traffic
+        .rewrite
+        .as_ref()
+        .map(|rewrite| rewrite.apply(&request.target));
     upstream
-        .set_raw_path(request.target.raw().as_bytes())
+        .set_raw_path(rewritten.as_deref().unwrap_or(request.target.raw()).as_bytes())
         .map_err(|_| Denial::Internal)?;
-    let mut set = |name: HeaderName, value: &str| {
-        let value = HeaderValue::from_str(value).map_err(|_| Denial::Internal)?;
-        upstream.insert_header(name, value).map_err(|_| Denial::Internal)
+    Ok(())
+}
+
+/// Writes what only the edge may say.
+fn write_facts(
+    permit: &Permit,
+    request: &CanonicalRequest,
+    hop: Hop<'_>,
+    fields: &mut HeaderMap,
+) -> Result<(), Denial> {
+    let mut set = |name: HeaderName, value: Cow<'_, str>| -> Result<(), Denial> {
+        let value = match value {
+            Cow::Borrowed(text) => HeaderValue::from_str(text),
+            // The text itself becomes the value.
+            Cow::Owned(text) => HeaderValue::try_from(text),
+        };
+        fields
+            .try_insert(name, value.map_err(|_| Denial::Internal)?)
+            .map_err(|_| Denial::Internal)?;
+        Ok(())
     };
-    set(HOST, request.host.authority())?;
-    set(names::REQUEST_ID, hop.id.as_str())?;
-    set(names::FORWARDED_HOST, request.host.authority())?;
-    set(names::FORWARDED_PROTO, hop.client.scheme())?;
+    set(HOST, request.host.authority().into())?;
+    set(names::REQUEST_ID, hop.id.as_str().into())?;
+    set(names::FORWARDED_HOST, request.host.authority().into())?;
+    set(names::FORWARDED_PROTO, hop.client.scheme().into())?;
     if let Some(client) = hop.client.address {
-        set(names::FORWARDED_FOR, &client.to_string())?;
+        set(names::FORWARDED_FOR, client.to_string().into())?;
     }
     if let Some((user, role)) = permit.member() {
-        set(names::USER_ID, &user.id.to_string())?;
+        set(names::USER_ID, user.id.to_string().into())?;
         if let Some(email) = &user.email {
-            set(names::USER_EMAIL, &encoded(email))?;
+            set(names::USER_EMAIL, encoded(email))?;
         }
         if let Some(name) = &user.name {
-            set(names::USER_NAME, &encoded(name))?;
+            set(names::USER_NAME, encoded(name))?;
         }
-        set(names::WORKSPACE_ID, &user.workspace.to_string())?;
-        set(names::WORKSPACE_SLUG, user.workspace_slug.as_str())?;
-        set(names::WORKSPACE_ROLE, role.as_str())?;
+        set(names::WORKSPACE_ID, user.workspace.to_string().into())?;
+        set(names::WORKSPACE_SLUG, user.workspace_slug.as_str().into())?;
+        set(names::WORKSPACE_ROLE, role.as_str().into())?;
+    }
+    if let Some(user) = permit.principal().external_user() {
+        set(names::ISSUER, (&*user.issuer).into())?;
+        set(names::SUBJECT, encoded(&user.subject))?;
     }
     if let Some(service) = permit.service() {
-        set(names::SERVICE, service.name.as_str())?;
+        set(names::SERVICE, service.name.as_str().into())?;
     }
+    Ok(())
+}
+
+/// Changes the fields of a request. Pingora remembers how each name was spelt, and every change would have to be made in both
+/// places, at several times the cost; so the spellings are forgotten, and names go out in lower case, as over HTTP/2.
+///
+/// On an error the request is an empty one.
+fn without_spellings(
+    upstream: &mut RequestHeader,
+    change: impl FnOnce(&mut HeaderMap) -> Result<(), Denial>,
+) -> Result<(), Denial> {
+    let (empty, ()) = http::Request::new(()).into_parts();
+    let mut parts = Parts::from(std::mem::replace(upstream, empty.into()));
+    change(&mut parts.headers)?;
+    *upstream = parts.into();
     Ok(())
 }
 
@@ -117,8 +166,24 @@ fn join_cookies(upstream: &mut RequestHeader) -> Result<(), Denial> {
         .map_err(|_| Denial::Internal)
 }
 
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, COMPONENT).to_string()
+/// Removes the session cookie and what else the edge keeps with browsers. It is for the edge alone.
+fn strip_own_cookies(upstream: &mut RequestHeader, name: &str) -> Result<(), Denial> {
+    let line = upstream.headers.get(COOKIE).map(HeaderValue::as_bytes);
+    let Some(others) = line.and_then(|line| cookies::without(line, name)) else {
+        return Ok(());
+    };
+    if others.is_empty() {
+        upstream.remove_header(&COOKIE);
+        return Ok(());
+    }
+    let others = HeaderValue::from_bytes(&others).map_err(|_| Denial::Internal)?;
+    upstream
+        .insert_header(COOKIE, others)
+        .map_err(|_| Denial::Internal)
+}
+
+fn encoded(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, COMPONENT).into()
 }
 
 #[cfg(test)]

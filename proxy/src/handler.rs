@@ -1,20 +1,21 @@
 //! The edge as Pingora calls it. Nothing is decided here: a hook asks [`Edge`], or writes what was decided.
 
+mod served;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
-use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use sentinel_core::Denial;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Case};
 use crate::client::Client;
 use crate::deadline::Deadline;
-use crate::doorway::Behind;
 use crate::edge::{Admission, Admitted, Edge};
 use crate::forward::{self, Hop};
 use crate::names;
@@ -23,14 +24,21 @@ use crate::request::Parsed;
 use crate::request_id::RequestId;
 use crate::upstreams::SILENCE;
 
+pub use served::Served;
+
 /// The hooks of an edge.
 pub struct Handler(pub Arc<Edge>);
 
 /// One request and what was decided about it.
 pub struct Exchange {
     id: RequestId,
+    client: Client,
     admitted: Option<Admitted>,
     body: Pace,
+    /// How many bytes of the body may still come.
+    room: u64,
+    /// How often the service could not be reached.
+    misses: u32,
     /// Until the service has said that there is a tunnel.
     handshake: Deadline,
     is_tunnel: bool,
@@ -44,8 +52,11 @@ impl ProxyHttp for Handler {
     fn new_ctx(&self) -> Exchange {
         Exchange {
             id: RequestId::generate(self.0.random.as_ref()),
+            client: Client::default(),
             admitted: None,
             body: Pace::begin(),
+            room: 0,
+            misses: 0,
             handshake: Deadline::of_this_exchange(),
             is_tunnel: false,
             cut: None,
@@ -56,6 +67,7 @@ impl ProxyHttp for Handler {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        exchange.client = Client::of(session, &self.0.trusted_proxies);
         let header = session.req_header();
         let parsed = Parsed {
             version: header.version,
@@ -64,7 +76,7 @@ impl ProxyHttp for Handler {
             authority: header.uri.authority().map(http::uri::Authority::as_str),
             fields: &header.headers,
         };
-        match self.0.admit(parsed, &exchange.id).await {
+        match self.0.admit(parsed, exchange.client, &exchange.id).await {
             Ok(Admission::Forward(admitted)) => {
                 exchange.admitted = Some(*admitted);
                 Ok(false)
@@ -74,7 +86,14 @@ impl ProxyHttp for Handler {
                 Ok(true)
             }
             Err(refused) => {
-                Answer::to(refused.denial, &exchange.id).send(session).await?;
+                let case = Case {
+                    route: refused.route.as_deref(),
+                    asked: Some((&header.method, &header.headers)),
+                    retry_after: refused.retry_after,
+                };
+                let mut answer = Answer::denying(refused.denial, case, &exchange.id);
+                answer.add(refused.cookies.into_lines());
+                answer.send(session).await?;
                 Ok(true)
             }
         }
@@ -93,28 +112,49 @@ impl ProxyHttp for Handler {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         upstream: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
         let admitted = exchange.admitted.as_ref().ok_or_else(defect)?;
+        // Another try sends the body from its beginning.
+        exchange.room = admitted.permit.route().traffic().max_body;
         let hop = Hop {
-            client: Client::of(session),
+            client: exchange.client,
             id: &exchange.id,
+            session_cookie: self.0.authn.session_cookie(),
         };
         exchange.expect_more();
-        forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())
+        forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())?;
+        // Last of all: it is about the request as it goes out.
+        self.0
+            .assert(admitted, &exchange.id, upstream)
+            .map_err(|_| defect())
     }
 
     async fn request_body_filter(
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if end {
+            exchange.body.ended();
+        }
         self.judge_again(exchange)?;
-        if exchange.is_tunnel || exchange.body.keeps_up(body.as_ref().map_or(0, Bytes::len)) {
+        if exchange.is_tunnel {
+            return Ok(());
+        }
+        let piece = body.as_ref().map_or(0, Bytes::len);
+        match exchange
+            .room
+            .checked_sub(u64::try_from(piece).unwrap_or(u64::MAX))
+        {
+            Some(room) => exchange.room = room,
+            None => return Err(self.cut(exchange, Denial::BodyTooLarge)),
+        }
+        if exchange.body.keeps_up(piece) {
             return Ok(());
         }
         Err(Error::new_down(ErrorType::ReadTimedout))
@@ -149,18 +189,46 @@ impl ProxyHttp for Handler {
             session.set_read_timeout(Some(SILENCE));
         }
         exchange.expect_more();
+        if let Some(admitted) = &exchange.admitted {
+            let traffic = admitted.permit.route().traffic();
+            traffic.response_headers.apply_to_response(response)?;
+            if let Some(cors) = &traffic.cors {
+                cors.mark(&session.req_header().headers, response)?;
+            }
+            // Last: whatever else is said about keeping the answer, nobody keeps one with a session in it.
+            admitted.cookies.set_on(response)?;
+        }
         response.insert_header(names::REQUEST_ID, exchange.id.header_value())
     }
 
-    /// What cannot have reached the service may be tried once more, if trying twice is harmless anyway.
+    /// What cannot have reached the service may be tried again, if trying twice is harmless anyway.
     fn fail_to_connect(
         &self,
         session: &mut Session,
         _peer: &HttpPeer,
-        _exchange: &mut Exchange,
+        exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(session.req_header().method.is_idempotent());
+        error.set_retry(exchange.may_try_again(session));
+        error
+    }
+
+    /// The same for a kept connection that turned out to be closed. An answer that was begun and broken off is not asked
+    /// for again.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        is_kept: bool,
+    ) -> Box<Error> {
+        let is_whole = !session.as_ref().retry_buffer_truncated();
+        if is_kept && is_whole && exchange.cut.is_none() && exchange.may_try_again(session) {
+            error.retry.decide_reuse(true);
+        } else {
+            error.set_retry(false);
+        }
         error
     }
 
@@ -188,8 +256,19 @@ impl ProxyHttp for Handler {
         if session.response_written().is_none() && !is_gone(error) {
             error_code = denial.status();
             session.set_keepalive(None);
+            let header = session.req_header();
+            let admitted = exchange.admitted.as_ref();
+            let case = Case {
+                route: admitted.map(|admitted| &**admitted.permit.route()),
+                asked: Some((&header.method, &header.headers)),
+                retry_after: None,
+            };
+            let mut answer = Answer::denying(denial, case, &exchange.id);
+            if let Some(admitted) = admitted {
+                answer.add(admitted.cookies.clone().into_lines());
+            }
             // A client that has gone needs no answer.
-            let _ = Answer::to(denial, &exchange.id).send(session).await;
+            let _ = answer.send(session).await;
         }
         FailToProxy {
             error_code,
@@ -199,6 +278,23 @@ impl ProxyHttp for Handler {
 
     /// Pingora's own line names path and query; ours is written above.
     fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        true
+    }
+
+    /// And so does its line about another try.
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        exchange: &Exchange,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        tracing::info!(
+            request.id = exchange.id.as_str(),
+            error.kind = error.etype().as_str(),
+            tries = exchange.misses,
+            "a service could not be reached, and is tried again"
+        );
         true
     }
 }
@@ -211,23 +307,41 @@ impl Handler {
         if !exchange.is_tunnel && admitted.is_undisputed() {
             return Ok(());
         }
-        self.0.still_admits(admitted).map_err(|denial| {
-            if exchange.cut.replace(denial).is_none() {
-                let route = admitted.permit.route().name();
-                self.0.metrics.failed(route, denial);
-                tracing::info!(
-                    request.id = exchange.id.as_str(),
-                    route,
-                    reason = denial.code(),
-                    "an open exchange was cut"
-                );
-            }
-            Error::explain(ErrorType::ConnectionClosed, denial.code())
-        })
+        let still = self.0.still_admits(admitted);
+        still.map_err(|denial| self.cut(exchange, denial))
+    }
+
+    /// Ends an exchange that was let through.
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "Pingora's errors are boxed everywhere"
+    )]
+    fn cut(&self, exchange: &mut Exchange, denial: Denial) -> Box<Error> {
+        let route = exchange.admitted.as_ref().map(|admitted| admitted.permit.route());
+        if let (None, Some(route)) = (exchange.cut.replace(denial), route) {
+            self.0.metrics.failed(route.name(), denial);
+            tracing::info!(
+                request.id = exchange.id.as_str(),
+                route = route.name(),
+                reason = denial.code(),
+                "an open exchange was cut"
+            );
+        }
+        Error::explain(ErrorType::ConnectionClosed, denial.code())
     }
 }
 
 impl Exchange {
+    /// Whether a request that did not reach the service may be sent again; counts that it did not.
+    fn may_try_again(&mut self, session: &Session) -> bool {
+        let retries = self
+            .admitted
+            .as_ref()
+            .map_or(0, |admitted| admitted.permit.route().traffic().retries);
+        self.misses = self.misses.saturating_add(1);
+        self.misses <= retries && session.req_header().method.is_idempotent()
+    }
+
     /// A service that was asked for a tunnel has its usual time for the next word, until there is one.
     fn expect_more(&self) {
         if let Some(admitted) = &self.admitted
@@ -236,37 +350,6 @@ impl Exchange {
         {
             self.handshake.set(admitted.permit.route().timeout());
         }
-    }
-}
-
-/// The edge behind its door.
-pub struct Served {
-    edge: Arc<Edge>,
-    app: Arc<HttpProxy<Handler>>,
-}
-
-impl Served {
-    /// An edge and the Pingora application that calls it.
-    pub fn new(edge: Arc<Edge>, app: Arc<HttpProxy<Handler>>) -> Self {
-        Self { edge, app }
-    }
-}
-
-impl Behind for Served {
-    type App = HttpProxy<Handler>;
-
-    fn app(&self) -> &Arc<Self::App> {
-        &self.app
-    }
-
-    fn refuse(&self, denial: Denial) -> Vec<u8> {
-        let id = RequestId::generate(self.edge.random.as_ref());
-        self.edge.refused(denial, &id);
-        Answer::to(denial, &id).closing()
-    }
-
-    fn overdue(&self) {
-        tracing::warn!("a service that was asked for a tunnel fell silent: both connections were closed");
     }
 }
 

@@ -6,9 +6,13 @@
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 /// How many lines may wait.
 const ROOM: usize = 8192;
+/// How long lines are gathered after some were written. To wake a thread costs whoever does it more than a line does, so
+/// under load it happens now and then, and not for each line.
+const GATHERED: Duration = Duration::from_millis(5);
 
 enum Message {
     Line(Vec<u8>),
@@ -39,7 +43,7 @@ fn write_all(out: impl Write, messages: &Receiver<Message>) {
     let mut out = io::BufWriter::with_capacity(64 * 1024, out);
     while let Ok(first) = messages.recv() {
         let mut next = Ok(first);
-        // What is there is written at once, and nothing is held back when there is no more.
+        // What is there is written together, and nothing is held back when there is no more.
         while let Ok(message) = next {
             match message {
                 Message::Line(line) => {
@@ -56,6 +60,15 @@ fn write_all(out: impl Write, messages: &Receiver<Message>) {
         if matches!(next, Err(TryRecvError::Disconnected)) {
             return;
         }
+        thread::sleep(GATHERED);
+    }
+}
+
+impl LogWriter {
+    /// Takes a whole line, and waits while there is no room.
+    pub fn send(&self, line: Vec<u8>) {
+        // If the thread is gone, nothing more is written.
+        let _ = self.0.send(Message::Line(line));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder as _, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
@@ -9,7 +10,7 @@ use prometheus::{
 use sentinel_core::Denial;
 use sentinel_feed::Replica;
 
-use crate::decision_log::{reason, word};
+use crate::decision_log::{Outcome, mode, reason, word};
 
 /// The label of requests that no route is for.
 const NO_ROUTE: &str = "none";
@@ -21,6 +22,7 @@ pub struct Metrics {
     decisions: IntCounterVec,
     duration: Histogram,
     failures: IntCounterVec,
+    turned_away: IntCounterVec,
     replica_age: Gauge,
     replica_ready: IntGauge,
     replica_epoch: IntGauge,
@@ -57,13 +59,18 @@ impl Metrics {
         };
         let decisions = counters(
             "sentinel_edge_decisions_total",
-            "Decided requests, by route, decision (allow, deny, undecided) and reason.",
-            &["route", "decision", "reason"],
+            "Decided requests, by route, decision (allow, deny, undecided), reason, and mode (enforce, or shadow where the request is forwarded anyway).",
+            &["route", "decision", "reason", "mode"],
         )?;
         let failures = counters(
             "sentinel_edge_upstream_failures_total",
             "Requests that were let through and that the service did not answer, by route and reason.",
             &["route", "reason"],
+        )?;
+        let turned_away = counters(
+            "sentinel_edge_connections_turned_away_total",
+            "Connections that were closed without an answer, by reason: crowd (too many from one address), flood (more HTTP/2 control frames than honest clients send), stalled.",
+            &["reason"],
         )?;
         let duration = Histogram::with_opts(
             HistogramOpts::new(
@@ -88,6 +95,7 @@ impl Metrics {
         Ok(Self {
             decisions,
             failures,
+            turned_away,
             duration,
             replica_age,
             replica_ready: gauge("sentinel_edge_replica_ready", "1 if requests can be decided.")?,
@@ -108,10 +116,20 @@ impl Metrics {
         })
     }
 
-    /// Counts a decision.
-    pub fn decided(&self, route: Option<&str>, outcome: Result<(), Denial>, took: Duration) {
+    /// Counts a connection that was closed without an answer.
+    pub fn turned_away(&self, why: &str) {
+        self.turned_away.with_label_values(&[why]).inc();
+    }
+
+    /// Counts a decision, and whether it is a `shadow` that does not count for the request.
+    pub fn decided(&self, route: Option<&str>, outcome: Outcome, is_shadow: bool, took: Duration) {
         self.decisions
-            .with_label_values(&[route.unwrap_or(NO_ROUTE), word(outcome), reason(outcome)])
+            .with_label_values(&[
+                route.unwrap_or(NO_ROUTE),
+                word(outcome),
+                reason(outcome),
+                mode(is_shadow),
+            ])
             .inc();
         self.duration.observe(took.as_secs_f64());
     }
@@ -119,6 +137,14 @@ impl Metrics {
     /// Counts a request that was let through in vain.
     pub fn failed(&self, route: &str, denial: Denial) {
         self.failures.with_label_values(&[route, denial.code()]).inc();
+    }
+
+    /// Adds what another module measures.
+    ///
+    /// # Errors
+    /// Its names are taken.
+    pub fn register(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
     }
 
     /// The counters of tokens.
@@ -153,20 +179,21 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision_log::Passage;
 
     #[test]
     fn decisions_are_counted_by_route_and_reason() {
         let metrics = Metrics::new().expect("names are fine");
-        metrics.decided(Some("GET a/b"), Ok(()), Duration::from_micros(7));
-        metrics.decided(Some("GET a/b"), Err(Denial::RoleDenied), Duration::from_micros(7));
-        metrics.decided(None, Err(Denial::NoRoute), Duration::from_micros(7));
+        metrics.decided(Some("GET a/b"), Ok(Passage::Permitted), false, Duration::from_micros(7));
+        metrics.decided(Some("GET a/b"), Err(Denial::RoleDenied), true, Duration::from_micros(7));
+        metrics.decided(None, Err(Denial::NoRoute), false, Duration::from_micros(7));
         metrics.failed("GET a/b", Denial::UpstreamTimeout);
         metrics.tokens().remembered.inc_by(3);
         let text = metrics.text(&Replica::new()).expect("text");
         for line in [
-            r#"sentinel_edge_decisions_total{decision="allow",reason="permitted",route="GET a/b"} 1"#,
-            r#"sentinel_edge_decisions_total{decision="deny",reason="role_denied",route="GET a/b"} 1"#,
-            r#"sentinel_edge_decisions_total{decision="deny",reason="no_route",route="none"} 1"#,
+            r#"sentinel_edge_decisions_total{decision="allow",mode="enforce",reason="permitted",route="GET a/b"} 1"#,
+            r#"sentinel_edge_decisions_total{decision="deny",mode="shadow",reason="role_denied",route="GET a/b"} 1"#,
+            r#"sentinel_edge_decisions_total{decision="deny",mode="enforce",reason="no_route",route="none"} 1"#,
             r#"sentinel_edge_upstream_failures_total{reason="upstream_timeout",route="GET a/b"} 1"#,
             "sentinel_edge_decision_duration_seconds_count 3",
             "sentinel_edge_replica_age_seconds NaN",
@@ -183,7 +210,7 @@ mod tests {
             Metrics::new().expect("names are fine"),
             Metrics::new().expect("names are fine"),
         );
-        one.decided(None, Ok(()), Duration::ZERO);
+        one.decided(None, Err(Denial::NoRoute), false, Duration::ZERO);
         let text = other.text(&Replica::new()).expect("text");
         assert!(!text.contains("sentinel_edge_decisions_total{"));
     }

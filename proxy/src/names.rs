@@ -20,10 +20,18 @@ pub const WORKSPACE_SLUG: HeaderName = HeaderName::from_static("x-sentinel-works
 pub const WORKSPACE_ROLE: HeaderName = HeaderName::from_static("x-sentinel-workspace-role");
 /// The calling service.
 pub const SERVICE: HeaderName = HeaderName::from_static("x-sentinel-service");
+/// The edge's signed statement about the request.
+pub const ASSERTION: HeaderName = HeaderName::from_static("x-sentinel-assertion");
 /// The revision that a client has seen.
 pub const REVISION: HeaderName = HeaderName::from_static("x-sentinel-revision");
 /// The credential of a service.
 pub const SERVICE_KEY: HeaderName = HeaderName::from_static("x-service-key");
+/// What a user of AuthZ mode may do, which goes with the ID token in `Authorization`. It travels on to the service.
+pub const AUTHZ_TOKEN: HeaderName = HeaderName::from_static("x-authz-token");
+/// The other issuer that vouches for the caller, by its name at this edge.
+pub const ISSUER: HeaderName = HeaderName::from_static("x-sentinel-issuer");
+/// Who the caller is for that issuer, percent-encoded.
+pub const SUBJECT: HeaderName = HeaderName::from_static("x-sentinel-subject");
 /// The number of a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The client's address.
@@ -122,6 +130,7 @@ const MEANINGFUL: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "x-authz-token",
     "x-service-key",
 ];
 
@@ -136,8 +145,17 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
+/// What every statement begins with. Most headers of a request do not, and are told apart by that.
+const BEGINNINGS: &[&[u8; 2]] = &[
+    b"cf", b"cl", b"fa", b"fo", b"pr", b"re", b"ss", b"ta", b"tr", b"x-",
+];
+
 /// Whether a header, by its lower-case name, is a statement about the caller that a client may not make.
 pub fn is_statement(name: &str) -> bool {
+    let beginning = name.as_bytes().first_chunk::<2>();
+    if !beginning.is_some_and(|beginning| BEGINNINGS.contains(&beginning)) {
+        return false;
+    }
     STATEMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || STATEMENTS.contains(&name)
 }
 
@@ -157,6 +175,15 @@ pub fn is_refused(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_statement_has_a_known_beginning() {
+        for statement in STATEMENTS.iter().chain(STATEMENT_PREFIXES) {
+            let beginning = statement.as_bytes().first_chunk().expect("two letters");
+            assert!(BEGINNINGS.contains(&beginning), "{statement}");
+            assert!(is_statement(statement), "{statement}");
+        }
+    }
 
     #[test]
     fn statements_are_known_by_name_and_by_prefix() {
@@ -200,6 +227,7 @@ mod tests {
             "x!sentinel!user!id",
             "x_forwarded_for",
             "x_service_key",
+            "x_authz_token",
             "content_length",
             "transfer.encoding",
             "x_request_id",

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::deadline::BodyClock;
+
 /// How long a body may take at any pace.
 const GRACE: Duration = Duration::from_secs(30);
 /// What has to have come in for each second after that, in bytes.
@@ -15,6 +17,7 @@ const LEAST_PER_SECOND: u64 = 64;
 pub struct Pace {
     since: Instant,
     bytes: u64,
+    clock: Option<BodyClock>,
 }
 
 impl Pace {
@@ -23,11 +26,22 @@ impl Pace {
         Self {
             since: Instant::now(),
             bytes: 0,
+            clock: BodyClock::of_this_exchange(),
+        }
+    }
+
+    /// The whole body has come.
+    pub fn ended(&mut self) {
+        if let Some(clock) = self.clock.take() {
+            clock.ended();
         }
     }
 
     /// Counts a piece. Whether the body as a whole is still worth waiting for.
     pub fn keeps_up(&mut self, piece: usize) -> bool {
+        if let Some(clock) = self.clock.as_ref().filter(|_| piece > 0) {
+            clock.moved();
+        }
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(piece).unwrap_or(u64::MAX));

@@ -14,6 +14,7 @@ use sentinel_token::PlainEdgeKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::assertion::Assertions;
 use crate::descriptors;
 use crate::doorway::Limits;
 use crate::serve::{self, Parts};
@@ -24,9 +25,10 @@ use crate::serve::{self, Parts};
 /// It cannot start.
 pub fn run(config: &Config) -> Result<()> {
     create_private(&config.state_dir)?;
+    let wanted = Limits::of(config);
     let limits = Limits {
-        connections: descriptors::connections(descriptors::raise(), Limits::default().connections),
-        ..Limits::default()
+        connections: descriptors::connections(descriptors::raise(), wanted.connections),
+        ..wanted
     };
     tracing::info!(
         limits.connections = limits.connections,
@@ -77,6 +79,7 @@ fn follower(config: &Config, parts: &Parts) -> Result<Follower> {
             state_dir: config.state_dir.clone(),
             ca_certificate: None,
             danger_plaintext: control_plane.danger_plaintext,
+            assertion_key: Assertions::of(config, &*parts.random)?.map(|assertions| assertions.public_key()),
         },
         Arc::clone(&parts.clock),
         Arc::clone(&parts.random),

@@ -12,19 +12,15 @@ pub struct RequestId(Box<str>);
 impl RequestId {
     /// A fresh number.
     pub fn generate(random: &dyn Random) -> Self {
-        const DIGITS: [char; 16] = [
-            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-        ];
         let mut bytes = [0_u8; 16];
         random.fill(&mut bytes);
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-        Self(
-            bytes
-                .iter()
-                .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-                .collect::<String>()
-                .into(),
-        )
+        let digit = |nibble: u8| char::from(nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
+        Self(text.into())
     }
 
     /// The number as text.

@@ -14,25 +14,28 @@ use pingora::server::configuration::ServerConf;
 use sentinel_config::edge::Config;
 use sentinel_core::{Clock, Random};
 use sentinel_feed::Replica;
-use sentinel_token::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::admin::{self, Status};
+use crate::assertion::Assertions;
 use crate::authn::Authenticator;
-use crate::doorway::{self, Limits};
+use crate::authn::issuers::{IssuerGauges, Issuers};
+use crate::doorway::tls::Encryption;
+use crate::doorway::{Behind, Door, Limits};
 use crate::edge::Edge;
+use crate::forwarded::TrustedProxies;
 use crate::handler::{Handler, Served};
+use crate::limits::Buckets;
+use crate::login::Login;
 use crate::metrics::Metrics;
-use crate::request::HeadLimits;
+use crate::policy_tests;
 use crate::routes::Table;
 
 /// How long requests that are under way may take after the edge was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Pingora reads no more headers than this, whatever it is told.
-const MOST_FIELDS: usize = 256;
 
 /// What an edge is made of besides its configuration.
 pub struct Parts {
@@ -47,6 +50,7 @@ pub struct Parts {
 /// An edge that listens.
 pub struct Running {
     http: SocketAddr,
+    https: Option<SocketAddr>,
     admin: SocketAddr,
     stop_door: watch::Sender<bool>,
     stop_operator: watch::Sender<bool>,
@@ -59,36 +63,60 @@ pub struct Running {
 /// # Errors
 /// The policy is not one, or a listener cannot be bound.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running> {
-    start_with(config, parts, Limits::default()).await
+    start_with(config, parts, Limits::of(config)).await
 }
 
-/// The same with other limits on connections. The size of heads is always the configuration's.
+/// The same with other limits on connections. The size of heads and the proxies in front are always the configuration's.
 ///
 /// # Errors
 /// The policy is not one, or a listener cannot be bound.
 pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result<Running> {
-    let head_size = HeadLimits {
-        bytes: config.limits.max_head.as_usize(),
-        fields: usize::try_from(config.limits.max_headers)
-            .unwrap_or(MOST_FIELDS)
-            .min(MOST_FIELDS),
+    let Limits {
+        exempt, head_size, ..
+    } = Limits::of(config);
+    let limits = Limits {
+        exempt,
+        head_size,
+        ..limits
     };
+    let encryption = Encryption::of(config)?;
     let metrics = Metrics::new()?;
+    let issuers = Arc::new(Issuers::load(&config.issuers)?);
+    if !issuers.is_empty() {
+        metrics.register(Box::new(IssuerGauges::new(Arc::clone(&issuers))?))?;
+    }
+    let assertions = Assertions::of(config, &*parts.random)?;
+    let login = Login::from_config(config, Arc::clone(&parts.clock), Arc::clone(&parts.random))?;
+    let routes = Table::compile(config)?;
+    policy_tests::run(config, &routes)?;
     let edge = Arc::new(Edge {
-        routes: Table::compile(config)?,
-        authn: Authenticator::new(Verifier::new(config.control_plane.issuer()), metrics.tokens()),
+        routes,
+        authn: Authenticator::of(config, Arc::clone(&issuers), metrics.tokens()),
         replica: parts.replica,
         clock: parts.clock,
         random: parts.random,
         metrics,
         consistency_wait: config.consistency_wait,
         head_limits: head_size,
+        trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
+        buckets: Buckets::new(config.routes.iter().any(|route| route.settings.rate_limit.is_some())),
+        assertions,
+        login,
     });
-    let http_listener = bind(config.listen.http).await?;
+    let plain_listener = bind(config.listen.http).await?;
+    let encrypted_listener = match config.listen.https {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let admin_listener = bind(config.listen.admin).await?;
-    let (http, admin) = (http_listener.local_addr()?, admin_listener.local_addr()?);
+    let (http, admin) = (plain_listener.local_addr()?, admin_listener.local_addr()?);
+    let https = encrypted_listener
+        .as_ref()
+        .map(TcpListener::local_addr)
+        .transpose()?;
 
     let (stop_door, stopping) = watch::channel(false);
+    issuers.keep(&stopping)?;
     let (stop_operator, operator_stopping) = watch::channel(false);
     let app: HttpProxy<Handler> = http_proxy(&Arc::new(server_conf(config)), Handler(Arc::clone(&edge)));
     let served = Arc::new(Served::new(Arc::clone(&edge), Arc::new(app)));
@@ -97,12 +125,14 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         max_staleness: config.max_staleness,
         stopping: stopping.clone(),
     });
-    let limits = Limits { head_size, ..limits };
-    let door = tokio::spawn(doorway::serve(http_listener, served, limits, stopping));
+    let encrypted = encrypted_listener.zip(encryption);
+    let door = tokio::spawn(keep_door(Door::new(served, limits), plain_listener, encrypted, stopping));
     let operator = tokio::spawn(admin::serve(admin_listener, report, operator_stopping));
-    tracing::info!(listen.http = %http, listen.admin = %admin, "the edge is listening");
+    let shown = https.map(tracing::field::display);
+    tracing::info!(listen.http = %http, listen.https = shown, listen.admin = %admin, "the edge is listening");
     Ok(Running {
         http,
+        https,
         admin,
         stop_door,
         stop_operator,
@@ -115,6 +145,11 @@ impl Running {
     /// Where requests are taken.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where requests are taken encrypted, if that is configured.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// Where metrics and readiness are answered.
@@ -133,6 +168,23 @@ impl Running {
         // It ends at once; that it did is all there is to know.
         let _ = self.operator.await;
     }
+}
+
+/// Lets clients in on both listeners, and ends when the last of them has gone.
+async fn keep_door<B: Behind>(
+    door: Arc<Door<B>>,
+    plain: TcpListener,
+    encrypted: Option<(TcpListener, Encryption)>,
+    stop: watch::Receiver<bool>,
+) {
+    let mut listeners = JoinSet::new();
+    listeners.spawn(Arc::clone(&door).accept(plain, None, stop.clone()));
+    if let Some((listener, encryption)) = encrypted {
+        listeners.spawn(encryption.clone().follow_files(stop.clone()));
+        listeners.spawn(Arc::clone(&door).accept(listener, Some(encryption), stop));
+    }
+    while listeners.join_next().await.is_some() {}
+    door.drained().await;
 }
 
 /// What the operator's listener reports.
@@ -178,8 +230,8 @@ impl Status for Report {
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
         threads: threads(),
-        // The first try and one more, for what `fail_to_connect` allows and for kept connections that turn out closed.
-        max_retries: 2,
+        // Tries, not retries: the first, and the most that a route may ask for.
+        max_retries: 4,
         upgrade_sock: config
             .state_dir
             .join("upgrade.sock")
@@ -200,4 +252,24 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on `{address}`: choose another address or stop who listens there")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+
+    /// P13: what Pingora would put into a directory that everybody shares is in ours.
+    #[test]
+    fn nothing_of_pingora_is_in_a_shared_directory() {
+        let text = "control_plane: { url: http://127.0.0.1:1, edge_key: k }\nstate_dir: /var/lib/edge\n";
+        let config = sentinel_config::parse_edge(text, Path::new("edge.yaml"), &BTreeMap::new()).expect("accepted");
+        let conf = server_conf(&config);
+        for file in [&conf.upgrade_sock, &conf.pid_file] {
+            assert!(Path::new(file).starts_with("/var/lib/edge"), "{file}");
+        }
+        assert!(!conf.daemon);
+    }
 }

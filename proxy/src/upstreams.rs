@@ -23,6 +23,7 @@ pub struct Upstream {
     port: u16,
     server_name: Option<String>,
     connect: Duration,
+    wants_assertion: bool,
     addresses: ArcSwapOption<Addresses>,
     next: AtomicUsize,
 }
@@ -37,12 +38,16 @@ impl Upstream {
     /// The service of a configuration.
     pub fn from_config(config: &sentinel_config::edge::Upstream) -> Self {
         let url = &config.url;
-        Self::new(
+        let upstream = Self::new(
             &url.host(),
             url.port(),
             config.server_name(),
             config.connect_timeout,
-        )
+        );
+        Self {
+            wants_assertion: config.assertion,
+            ..upstream
+        }
     }
 
     /// The service at a host (an address without brackets) and port; encrypted if its certificate has to show a name.
@@ -58,9 +63,15 @@ impl Upstream {
             port,
             server_name,
             connect,
+            wants_assertion: false,
             addresses: ArcSwapOption::new(addresses),
             next: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether requests to it carry an assertion.
+    pub fn wants_assertion(&self) -> bool {
+        self.wants_assertion
     }
 
     /// Where to send one request; `None` while the name has no address. The addresses of a name take turns. Where a tunnel

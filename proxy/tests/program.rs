@@ -64,6 +64,68 @@ fn check_prints_the_routes_or_everything_that_is_wrong() {
     );
 }
 
+#[test]
+fn a_policy_whose_tests_fail_is_neither_valid_nor_served() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let route = "{ match: GET a.example/x, to: docs, require: { signed_in: true } }";
+    for (expect, command, succeeds) in [
+        ("401", "check", true),
+        ("allow", "check", false),
+        ("allow", "serve", false),
+    ] {
+        let file = configure(directory.path(), route);
+        let tests = format!("tests:\n  - {{ request: GET https://a.example/x, expect: {expect} }}\n");
+        let policy = std::fs::read_to_string(&file).expect("there");
+        std::fs::write(&file, policy + &tests).expect("written");
+        let output = Command::new(PROGRAM)
+            .args([command, "--config"])
+            .arg(file)
+            .output()
+            .expect("ran");
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
+        assert_eq!(output.status.success(), succeeds, "{text}");
+        let told = if succeeds {
+            "1 routes, 1 tests passed"
+        } else {
+            "edge.yaml:7:5: tests[0]: `GET https://a.example/x` by nobody: `allow` was expected, and it is refused with 401"
+        };
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn explain_says_that_there_is_no_replica_yet_and_takes_no_nonsense() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = configure(
+        directory.path(),
+        "{ match: GET a.example/x, to: docs, public: true }",
+    );
+    let explain = |caller: &str| {
+        let output = Command::new(PROGRAM)
+            .args([
+                "explain",
+                "GET",
+                "https://a.example/x",
+                "--as",
+                caller,
+                "--config",
+            ])
+            .arg(&file)
+            .output()
+            .expect("ran");
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).expect("text"),
+        )
+    };
+    let (code, told) = explain("nobody");
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("there is no replica in"), "{told}");
+    let (code, told) = explain("somebody");
+    assert!(code != Some(0) && told.contains("is no caller"), "{told}");
+    assert!(!directory.path().join("state").exists(), "nothing is written");
+}
+
 #[tokio::test]
 async fn it_starts_without_its_control_plane_and_ends_when_told() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -2,6 +2,7 @@
 //!
 //! Nothing here replaces a part of the product by something simpler.
 
+pub mod browser_edge;
 pub mod node;
 pub mod python;
 pub mod whole;

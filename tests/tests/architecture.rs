@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Packages around the product: they may use what they like, and nothing of the product may use them.
-const OUTSIDE: &[&str] = &["tests", "bench", "quickstart", "xtask"];
+const OUTSIDE: &[&str] = &["tests", "fuzz", "bench", "quickstart", "xtask"];
 
 /// Outside crates (with everything whose name begins so and goes on with `-`) that only these packages may name.
 const EXCLUSIVE: &[(&str, &[&str])] = &[

@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod cargo;
 pub mod check;
+pub mod fuzz;
 pub mod guard;
 pub mod postgres;
 pub mod quickstart;

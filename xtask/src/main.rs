@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Failure, Outcome, bench, check, quickstart, test, tools};
+use xtask::{Failure, Outcome, bench, check, fuzz, quickstart, test, tools};
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
@@ -13,6 +13,14 @@ usage: cargo xtask COMMAND
                 stopped by this command; ARGS go to `cargo test --workspace`
   bench control-plane [--json FILE] [--seconds N] [--rounds N] [--profile release|dev]
                 measure the control plane on PostgreSQL and Redis, all started and stopped by this command
+  bench edge [--json FILE] [--seconds N] [--rounds N] [--connections N] [--only NAME] [--profile release|dev]
+                measure what the edge adds to a request, beside bare Pingora, and HAProxy and nginx where installed
+  bench connections [--json FILE] [--connections N] [--seconds N] [--profile release|dev]
+                what good clients notice of 10,000 that open connections and waste them, and what these cost the edge
+  bench routes [--json FILE] [--profile release|dev]
+                measure how long the edge looks for the route of a request
+  fuzz [TARGET…] [--seconds N] [--jobs N]
+                run the fuzz targets (all of them, a minute each, two at a time), instrumented
   check         what CI asks for: formatting, clippy, documentation, generated files, then the tests
   setup         install what the other commands need (Debian, as root), or say what to install
   help          this text
@@ -20,6 +28,10 @@ usage: cargo xtask COMMAND
 
 fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
+    if fuzz::stands_for_rustc(&args) {
+        eprintln!("xtask: {}", fuzz::rustc(&args));
+        return ExitCode::FAILURE;
+    }
     let command = if args.is_empty() {
         "help".to_owned()
     } else {
@@ -39,6 +51,7 @@ fn run(command: &str, args: &[String]) -> Outcome {
         "quickstart" => quickstart::run(args),
         "test" => test::run(args),
         "bench" => bench::run(args),
+        "fuzz" => fuzz::run(args),
         "check" => check::run(),
         "setup" => tools::require(tools::ALL).map(drop),
         "help" | "--help" | "-h" => {

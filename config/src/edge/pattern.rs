@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::path::{PathPattern, Segment};
+use super::path::{ParamKind, PathPattern, Segment};
 
 /// The method, host and path that a route is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +41,9 @@ pub enum Method {
 pub enum HostPattern {
     /// Exactly this host, in lower case and without a port. An IPv6 address is in brackets.
     Exact(String),
-    /// Any host. Only with `hosts: any`; a route that names the host goes before.
+    /// One label, whatever it is, before this name: `*.example.com`. A route that names the whole host goes before.
+    Wildcard(String),
+    /// Any host. Only with `hosts: any`; a route that names the host, or its end, goes before.
     Any,
 }
 
@@ -60,7 +62,7 @@ pub enum InvalidPattern {
     Method(String),
     /// Something that is no host.
     #[error(
-        "`{0}` is not a host: a host name in lower case or an IP address is expected, without a port and without wildcards"
+        "`{0}` is not a host: a host name in lower case or an IP address is expected, without a port; `*.` before a name stands for one label"
     )]
     Host(String),
     /// A path segment that a canonical path does not have.
@@ -71,6 +73,12 @@ pub enum InvalidPattern {
         /// Why not.
         reason: &'static str,
     },
+    /// A tail that is not the end of the path.
+    #[error("`{{{0}*}}` takes all the rest of the path: nothing can follow it, and no slash")]
+    Tail(String),
+    /// A path with too many segments.
+    #[error("the path has more than {0} segments: take `{{name*}}` for the rest of it")]
+    TooLong(usize),
     /// A parameter that occurs twice.
     #[error("the parameter `{{{0}}}` stands twice in the path: give each its own name")]
     RepeatedParam(String),
@@ -105,18 +113,18 @@ impl Method {
 impl RoutePattern {
     /// A request that the pattern matches, for messages.
     pub fn example(&self) -> String {
-        let host = match &self.host {
-            HostPattern::Exact(host) => host,
-            HostPattern::Any => "any.example.com",
+        let mut text = match &self.host {
+            HostPattern::Exact(host) => format!("{} {host}", self.method),
+            HostPattern::Wildcard(parent) => format!("{} x.{parent}", self.method),
+            HostPattern::Any => format!("{} any.example.com", self.method),
         };
-        let mut text = format!("{} {host}", self.method);
         for segment in &self.path.segments {
-            let shown = match segment {
-                Segment::Literal(literal) => literal,
-                Segment::Param(_) => "x",
-            };
             text.push('/');
-            text.push_str(shown);
+            text.push_str(match segment {
+                Segment::Literal(literal) => literal,
+                Segment::Param { kind, .. } => kind.example(),
+                Segment::Tail(_) => ParamKind::Any.example(),
+            });
         }
         if self.path.trailing_slash || self.path.segments.is_empty() {
             text.push('/');
@@ -124,24 +132,32 @@ impl RoutePattern {
         text
     }
 
-    /// Whether no rule says which of two patterns goes before for a request that both match: they then differ at most
-    /// in the names of parameters. In every other case the more specific one goes before: a named host before any
-    /// host; then, segment by segment from the left, a literal before a parameter.
+    /// Whether both are for the very same requests: then they differ at most in the names of parameters. In every other
+    /// case one of the two goes before for a request that both match: an exact host before a wildcard before any host;
+    /// then, segment by segment from the left, a literal before `uuid` and `int` (which exclude each other), these before
+    /// `slug`, before a parameter of any kind, before a tail.
     pub fn ties_with(&self, other: &Self) -> bool {
-        self.method == other.method
-            && self.host == other.host
-            && self.path.trailing_slash == other.path.trailing_slash
-            && self.path.segments.len() == other.path.segments.len()
-            && self
-                .path
-                .segments
-                .iter()
-                .zip(&other.path.segments)
-                .all(|pair| match pair {
-                    (Segment::Literal(a), Segment::Literal(b)) => a == b,
-                    (Segment::Param(_), Segment::Param(_)) => true,
-                    _ => false,
-                })
+        self.shape() == other.shape()
+    }
+
+    /// The pattern without the names of its parameters.
+    pub(crate) fn shape(&self) -> Self {
+        let nameless = |segment: &Segment| match segment {
+            Segment::Literal(text) => Segment::Literal(text.clone()),
+            Segment::Param { kind, .. } => Segment::Param {
+                name: String::new(),
+                kind: *kind,
+            },
+            Segment::Tail(_) => Segment::Tail(String::new()),
+        };
+        Self {
+            method: self.method,
+            host: self.host.clone(),
+            path: PathPattern {
+                segments: self.path.segments.iter().map(nameless).collect(),
+                trailing_slash: self.path.trailing_slash,
+            },
+        }
     }
 }
 
@@ -161,6 +177,8 @@ impl FromStr for RoutePattern {
             HostPattern::Any
         } else if is_host(host) {
             HostPattern::Exact(host.to_owned())
+        } else if let Some(parent) = host.strip_prefix("*.").filter(|parent| is_parent(parent)) {
+            HostPattern::Wildcard(parent.to_owned())
         } else {
             return Err(InvalidPattern::Host(clip(host)));
         };
@@ -179,6 +197,11 @@ fn is_host(host: &str) -> bool {
             .is_ok_and(|ip| ip.to_string() == address);
     }
     host.parse::<Ipv4Addr>().is_ok() || is_host_name(host)
+}
+
+/// Whether a name can have one more label before it.
+fn is_parent(name: &str) -> bool {
+    is_host_name(name) && name.len() <= 251
 }
 
 /// Whether a text is a host name in lower case (RFC 1123 §2.1). One whose last label is a number would be read as an
@@ -212,8 +235,10 @@ impl fmt::Display for Method {
 impl fmt::Display for RoutePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.method)?;
-        if let HostPattern::Exact(host) = &self.host {
-            f.write_str(host)?;
+        match &self.host {
+            HostPattern::Exact(host) => f.write_str(host)?,
+            HostPattern::Wildcard(parent) => write!(f, "*.{parent}")?,
+            HostPattern::Any => {}
         }
         self.path.fmt(f)
     }
@@ -234,6 +259,7 @@ mod tests {
         assert!(ties("GET h/a", "GET h/a"));
         assert!(ties("GET h/{x}/b/{y}", "GET h/{p}/b/{q}"));
         assert!(ties("GET /{x}", "GET /{y}"));
+        assert!(ties("GET *.h/{x:int}/{r*}", "GET *.h/{y:int}/{s*}"));
         for (a, b) in [
             ("GET h/a", "POST h/a"),
             ("GET h/a", "GET g/a"),
@@ -243,6 +269,14 @@ mod tests {
             ("GET h/{x}/b", "GET h/a/{y}"),
             ("GET h/{x}", "GET h/{x}/{y}"),
             ("GET h/", "GET h/{x}"),
+            ("GET *.h/a", "GET h/a"),
+            ("GET *.h/a", "GET x.h/a"),
+            ("GET *.h/a", "GET *.g/a"),
+            ("GET *.h/a", "GET /a"),
+            ("GET h/{x}", "GET h/{x:int}"),
+            ("GET h/{x:uuid}", "GET h/{x:int}"),
+            ("GET h/{x:slug}", "GET h/{x:int}"),
+            ("GET h/{x}", "GET h/{x*}"),
         ] {
             assert!(!ties(a, b), "`{a}` and `{b}`");
         }
@@ -254,6 +288,33 @@ mod tests {
         assert_eq!(example("GET h/"), "GET h/");
         assert_eq!(example("GET h/a/{b}/"), "GET h/a/x/");
         assert_eq!(example("PUT /a"), "PUT any.example.com/a");
+        assert_eq!(
+            example("GET *.h/{a:int}/{b:slug}/{c:uuid}/{d*}"),
+            "GET x.h/1/x/0190a0a0-0000-7000-8000-000000000001/x"
+        );
+    }
+
+    #[test]
+    fn a_wildcard_is_one_label_before_a_name() {
+        let host = |text: &str| text.parse::<RoutePattern>().map(|pattern| pattern.host);
+        let wildcard = |parent: &str| Ok(HostPattern::Wildcard(parent.to_owned()));
+        assert_eq!(host("GET *.example.com/"), wildcard("example.com"));
+        assert_eq!(host("GET *.internal/"), wildcard("internal"));
+        let long = format!("GET *.{}a.example/", "a.".repeat(122));
+        for bad in [
+            "GET */",
+            "GET *./",
+            "GET *.*.example.com/",
+            "GET a.*.example.com/",
+            "GET *a.example.com/",
+            "GET *.0.0.1/",
+            "GET *.[::1]/",
+            "GET *.Example.com/",
+            "GET *.example.com:80/",
+            &long,
+        ] {
+            assert!(host(bad).is_err(), "`{bad}`");
+        }
     }
 
     #[test]

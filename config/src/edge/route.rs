@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::browser::check_route as check_login;
 use super::conditions::Conditions;
+use super::issuer::check_route as check_tokens;
 use super::path::PathPattern;
 use super::pattern::{HostPattern, RoutePattern};
 use super::requirement::{IdTemplate, Requirement};
-use super::traffic::{Cors, HeaderRules, Mode, RateLimit, Strangers};
+use super::ties;
+use super::traffic::{Cors, HeaderRules, Mode, RateLimit, Strangers, check_route as check_traffic};
 use super::upstream::TIMEOUTS;
 use super::{Hosts, STALENESS};
 use crate::schema::SectionSchema;
@@ -134,33 +137,12 @@ impl<'a> IntoIterator for &'a Routes {
 impl Setting for Routes {
     fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
         let routes = read_list(place, reader, Route::read)?;
-        report_ties(place, reader);
+        ties::report(place, reader);
         routes.into_iter().collect::<Option<Vec<Route>>>().map(Self)
     }
 
     fn describe(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "array", "items": generator.subschema_for::<Route>() })
-    }
-}
-
-/// Two routes that could both be meant by one request, with nothing to choose between them, are a mistake: the order
-/// in the file must not decide who may pass. Looks at the patterns alone, so that other mistakes do not hide this one.
-fn report_ties(place: &Place<'_>, reader: &mut Reader<'_>) {
-    let mut seen: Vec<(RoutePattern, String)> = Vec::new();
-    let items = (0..).map_while(|index| place.nth(index));
-    for item in items {
-        let text = item.node.get("match").and_then(|node| node.as_text());
-        let Some(pattern) = text.and_then(|text| text.parse::<RoutePattern>().ok()) else {
-            continue;
-        };
-        if let Some((_, first)) = seen.iter().find(|(other, _)| other.ties_with(&pattern)) {
-            let example = pattern.example();
-            reader.problem(
-                &item.child("match"),
-                format!("`{first}` is for the same requests, for example `{example}`: remove one, or make one more specific"),
-            );
-        }
-        seen.push((pattern, item.path));
     }
 }
 
@@ -171,6 +153,16 @@ impl Route {
         let to = read_target(&mut section, reader);
         let access = read_access(&mut section, pattern.as_ref(), reader);
         let settings = RouteSettings::take_from(&mut section, reader);
+        let browsers = settings
+            .as_ref()
+            .map_or((false, false), |settings| (settings.cookie, settings.login));
+        check_login(browsers, pattern.as_ref(), &section, reader);
+        if let Some(settings) = &settings {
+            check_tokens(settings, access.as_ref(), to.as_deref(), &mut section, reader);
+        }
+        if let Some(settings) = &settings {
+            check_traffic(settings, pattern.as_ref(), access.as_ref(), &section, reader);
+        }
         section.finish(reader);
         Some(Self {
             pattern: pattern?,
@@ -192,6 +184,13 @@ fn check_settings(settings: &RouteSettings, section: &Section<'_>, reader: &mut 
 
 impl Setting for PathPattern {
     fn read(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if place.node.as_text().is_some_and(|text| !text.starts_with('/')) {
+            reader.problem(
+                place,
+                "a path is expected: it begins with `/`, as in `/v2/items/{id}`",
+            );
+            return None;
+        }
         read_text(place, reader)
     }
 
@@ -317,7 +316,12 @@ fn check_demand(
     let (IdTemplate::Param(name), Some(pattern)) = (&template.id, pattern) else {
         return;
     };
-    if !pattern.path.params().any(|param| param == name) {
+    if pattern.path.tail() == Some(name) {
+        reader.problem(
+            place,
+            format!("`{{{name}*}}` takes several segments, and an object has one id: name a parameter of one segment"),
+        );
+    } else if !pattern.path.params().any(|param| param == name) {
         let path = &pattern.path;
         reader.problem(
             place,
@@ -334,11 +338,11 @@ impl JsonSchema for Route {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut section = SectionSchema::new("A route: for which requests, to which service, for whom.");
         let text = |generator: &mut SchemaGenerator| String::describe(generator);
-        let doc = "The method, host and path of the requests, for example `GET docs.example.com/documents/{doc_id}`. `{name}` is one segment. `GET` does not include `HEAD`, and `/a` is not `/a/`.";
+        let doc = "The method, host and path of the requests, for example `GET docs.example.com/documents/{doc_id}`. `*.example.com` is any one label before `example.com`. `{name}` is one segment; `{name:uuid}`, `{name:int}` and `{name:slug}` ask for its form; `{name*}` at the end is all the rest, one segment or more. `GET` does not include `HEAD`, and `/a` is not `/a/`.";
         let mut pattern = text(generator);
         pattern.insert(
             "pattern".to_owned(),
-            "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) [a-z0-9.:\\[\\]-]*/".into(),
+            "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (\\*\\.)?[a-z0-9.:\\[\\]-]*/".into(),
         );
         section.property("match", pattern, doc, None);
         section.property(

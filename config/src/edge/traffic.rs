@@ -1,10 +1,18 @@
 //! What a route does with requests besides deciding about them: limits, CORS, headers, another path.
 
-use std::collections::BTreeMap;
+mod cors;
+mod headers;
+mod rewrite;
+
 use std::time::Duration;
 
+use super::pattern::RoutePattern;
+use super::route::{Access, RouteSettings};
 use crate::section::{Reader, Section, section};
-use crate::value::words;
+use crate::value::{between, words};
+
+pub use cors::Cors;
+pub use headers::HeaderRules;
 
 section! {
     /// How many requests one caller may make on a route.
@@ -12,7 +20,7 @@ section! {
     pub struct RateLimit {
         /// Whose requests are counted together.
         pub per: RatePer,
-        /// How many are let through in `within`, at least 1.
+        /// How many are let through in `within`, at least 1, and at most 10000 a second.
         pub requests: u32,
         /// The time in which they may come, 1s to 1d. They are given back evenly over it, and all of them may come at once.
         pub within: Duration = "1m",
@@ -26,33 +34,6 @@ words! {
         Principal = "principal",
         /// Those of one client address; an IPv6 address counts with its /64. It is asked before credentials are.
         Address = "address",
-    }
-}
-
-section! {
-    /// Which pages of other origins may use a route from a browser (the Fetch standard's CORS protocol). Preflight requests
-    /// are answered by the edge and never forwarded.
-    pub struct Cors {
-        /// The origins, such as `https://app.example.com`, exactly; `"*"` alone for every origin, without credentials.
-        pub origins: Vec<String>,
-        /// The header fields that a page may send besides the safelisted ones, by lower-case name.
-        pub headers: Vec<String> = "[]",
-        /// The header fields of an answer that a page may read besides the safelisted ones, by lower-case name.
-        pub expose: Vec<String> = "[]",
-        /// Whether a page may send credentials (cookies).
-        pub credentials: bool = "false",
-        /// How long a browser may remember the answer to a preflight request, 0s to 1d.
-        pub max_age: Duration = "10m",
-    }
-}
-
-section! {
-    /// Header fields that are changed on the way.
-    pub struct HeaderRules {
-        /// Fields that get this value, by lower-case name, whatever they had before.
-        pub set: BTreeMap<String, String> = "{}",
-        /// Fields that are taken away, by lower-case name.
-        pub remove: Vec<String> = "[]",
     }
 }
 
@@ -76,6 +57,9 @@ words! {
     }
 }
 
+/// The most requests a second that a rate can be about; the edge counts in microseconds.
+const MOST_PER_SECOND: u64 = 10_000;
+
 fn check_rate(limit: &RateLimit, section: &Section<'_>, reader: &mut Reader<'_>) {
     if limit.requests == 0 {
         reader.problem(
@@ -84,5 +68,43 @@ fn check_rate(limit: &RateLimit, section: &Section<'_>, reader: &mut Reader<'_>)
         );
     }
     let bounds = (Duration::from_secs(1), Duration::from_hours(24));
-    crate::value::between(section, "within", limit.within, bounds, reader);
+    between(section, "within", limit.within, bounds, reader);
+    let most = limit.within.as_secs().max(1).saturating_mul(MOST_PER_SECOND);
+    if u64::from(limit.requests) > most {
+        reader.problem(
+            &section.place_of("requests"),
+            format!("this is more than {MOST_PER_SECOND} requests a second: allow fewer, or leave `rate_limit` out"),
+        );
+    }
+}
+
+/// The most that `retries` may be.
+const MOST_RETRIES: u32 = 3;
+
+/// The settings of a route that are about its traffic, judged with what else the route says.
+pub(super) fn check_route(
+    settings: &RouteSettings,
+    pattern: Option<&RoutePattern>,
+    access: Option<&Access>,
+    section: &Section<'_>,
+    reader: &mut Reader<'_>,
+) {
+    if settings.retries > MOST_RETRIES {
+        let given = settings.retries;
+        reader.problem(
+            &section.place_of("retries"),
+            format!("`{given}` is out of bounds: 0 to {MOST_RETRIES} is accepted"),
+        );
+    }
+    let is_public = matches!(access, Some(Access::Public));
+    let rate = settings.rate_limit.as_ref();
+    if is_public && rate.is_some_and(|rate| rate.per == RatePer::Principal) {
+        reader.problem(
+            &section.place_of("rate_limit").child("per"),
+            "a public route knows no caller to count for: use `per: address`, or replace `public` with `require`",
+        );
+    }
+    if let (Some(to), Some(pattern)) = (&settings.rewrite, pattern) {
+        rewrite::check(to, &pattern.path, &section.place_of("rewrite"), reader);
+    }
 }

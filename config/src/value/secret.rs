@@ -81,9 +81,7 @@ impl Setting for SecretString {
 
 fn from_file(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<SecretString> {
     let path = PathBuf::read(place, reader)?;
-    let switch = reader.root.get(READABLE_SWITCH).map(|node| &node.data);
-    let may_be_readable = matches!(switch, Some(Data::Bool(true)));
-    match read_secret(&path, may_be_readable) {
+    match read_secret(&path, may_be_readable(reader)) {
         Ok(secret) => Some(secret),
         Err(message) => {
             reader.problem(place, message);
@@ -92,7 +90,14 @@ fn from_file(place: &Place<'_>, reader: &mut Reader<'_>) -> Option<SecretString>
     }
 }
 
-fn read_secret(path: &Path, may_be_readable: bool) -> Result<SecretString, String> {
+/// Whether the configuration lets files of secrets be readable by every user of the machine.
+pub(crate) fn may_be_readable(reader: &Reader<'_>) -> bool {
+    let switch = reader.root.get(READABLE_SWITCH).map(|node| &node.data);
+    matches!(switch, Some(Data::Bool(true)))
+}
+
+/// The secret in a file; what is wrong, in a sentence that shows nothing of it, if there is none.
+pub(crate) fn read_secret(path: &Path, may_be_readable: bool) -> Result<SecretString, String> {
     let shown = path.display();
     let metadata = fs::metadata(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
     if !metadata.is_file() {

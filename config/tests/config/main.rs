@@ -3,9 +3,13 @@
 mod control_plane;
 mod edge;
 mod environment;
+mod issuers;
+mod listening;
+mod login;
 mod policy;
 mod samples;
 mod schema;
 mod secrets;
 mod support;
+mod traffic;
 mod yaml;

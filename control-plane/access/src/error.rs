@@ -183,6 +183,8 @@ errors! {
     EdgeNotFound = NotFound, "edge_not_found", "Edge not found";
     /// Another edge has the name.
     EdgeNameTaken = Conflict, "edge_name_taken", "An edge with this name already exists";
+    /// Another edge signs assertions with the key.
+    AssertionKeyTaken = Conflict, "assertion_key_taken", "Another edge signs assertions with this key";
 }
 
 impl AccessError {

@@ -36,7 +36,7 @@ pub use providers::{
     Expected, Protocol, Provider, ProviderError, ProviderSettings, Providers, VouchError, Voucher,
 };
 pub use sessions::{
-    AdminRefusal, AdminSession, AuthzMinted, Context, EndReason, Grant, RefreshError, Sessions, StartError,
+    AdminRefusal, AdminSession, AuthzMinted, Context, EndReason, Grant, RefreshError, Sessions, StartError, Vouched,
     Swept,
 };
 pub use tokens::{AdminToken, TokenPair, Tokens};

@@ -16,6 +16,7 @@ use crate::problem::ApiError;
 pub mod admin;
 pub mod auth;
 pub mod authz;
+pub mod edge_keys;
 pub mod groups;
 pub mod health;
 pub mod invitations;
@@ -35,6 +36,7 @@ pub fn router(app: &App) -> Router<App> {
     let routes = Router::new()
         .merge(health::routes())
         .merge(jwks::routes())
+        .merge(edge_keys::routes())
         .merge(auth::routes(app))
         .merge(authz::routes(app))
         .merge(users::routes())

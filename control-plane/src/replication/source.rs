@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sentinel_access::AccessError;
+use sentinel_access::edges::assertion_keys::AnnouncedKey;
 use sentinel_core::id::EdgeId;
 use sentinel_core::{Clock, Revision, Timestamp};
 use sentinel_feed::{FeedSource, Frame, Replica, SourceUnavailable};
 use sentinel_identity::FeedKey;
+use sentinel_token::AssertionKey;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -79,6 +82,32 @@ impl Source {
         Ok(())
     }
 
+    async fn note_key(&self, edge: EdgeId, key: AssertionKey) -> Result<(), anyhow::Error> {
+        let edges = &self.enrolment.access.edges;
+        let key = AnnouncedKey {
+            kid: key.kid(),
+            public_key: *key.as_bytes(),
+        };
+        let mut tx = self.enrolment.database.read().await?;
+        if !edges.is_news(&mut tx, edge, &key.kid).await? {
+            return Ok(());
+        }
+        drop(tx);
+        let mut tx = self.enrolment.database.begin().await?;
+        match edges.announce(&mut tx, edge, &key).await {
+            Ok(()) => tx.commit().await?,
+            // It stays another one's however often it is announced.
+            Err(AccessError::AssertionKeyTaken) => tracing::error!(
+                edge.id = %edge,
+                key.id = key.kid,
+                "an edge announced an assertion key that is another edge's, and it is not published: revoke that edge if \
+                 this one took its place; otherwise delete `assertion.key` in the state directory of one of them and restart it"
+            ),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
     async fn is_enrolled(&self, edge: EdgeId) -> Result<bool, anyhow::Error> {
         let mut tx = self.enrolment.database.read().await?;
         Ok(self.enrolment.access.edges.is_enrolled(&mut tx, edge).await?)
@@ -103,6 +132,12 @@ impl FeedSource for Source {
                 true
             }
         }
+    }
+
+    async fn announce(&self, edge: EdgeId, key: AssertionKey) -> Result<(), SourceUnavailable> {
+        self.note_key(edge, key)
+            .await
+            .map_err(|error| SourceUnavailable(error.into()))
     }
 
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {

@@ -31,7 +31,7 @@ use sentinel_feed::client::{Follower, FollowerConfig};
 use sentinel_identity::{Context, EncryptionKey, Grant, KeysError, Lifetimes, Outbound, ProviderSettings};
 use sentinel_store::testing::TestStore;
 use sentinel_store::{Database, ShortLived};
-use sentinel_token::{PlainEdgeKey, PlainServiceKey};
+use sentinel_token::{AssertionKey, PlainEdgeKey, PlainServiceKey};
 use tokio::sync::watch;
 
 /// What a test may want otherwise.
@@ -220,12 +220,23 @@ impl TestApp {
 
     /// An edge's follower of this control plane.
     pub(crate) fn follower(&self, edge_key: PlainEdgeKey, state_dir: &Path) -> Follower {
+        self.follower_announcing(edge_key, state_dir, None)
+    }
+
+    /// The same of one that signs assertions.
+    pub(crate) fn follower_announcing(
+        &self,
+        edge_key: PlainEdgeKey,
+        state_dir: &Path,
+        assertion_key: Option<AssertionKey>,
+    ) -> Follower {
         let config = FollowerConfig {
             url: self.url.clone(),
             edge_key,
             state_dir: state_dir.to_owned(),
             ca_certificate: None,
             danger_plaintext: false,
+            assertion_key,
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Follower::new(config, clock, Arc::new(SystemRandom)).expect("follower")

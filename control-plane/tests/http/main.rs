@@ -13,6 +13,7 @@ mod auth;
 mod authz;
 mod basics;
 mod documents;
+mod edge_keys;
 mod entra;
 mod github;
 mod hostile;

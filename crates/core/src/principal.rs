@@ -109,7 +109,7 @@ pub struct ExternalUser {
     pub issuer: String,
     /// The `sub` of his token: who he is for that issuer.
     pub subject: String,
-    /// The `exp` of his token.
+    /// Until when his token is taken.
     pub expires_at: Timestamp,
 }
 

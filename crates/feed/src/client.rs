@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::{Clock, Random};
-use sentinel_token::PlainEdgeKey;
+use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::sync::watch;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Uri};
 
@@ -40,6 +40,8 @@ pub struct FollowerConfig {
     pub ca_certificate: Option<Vec<u8>>,
     /// Allows `http://` to another machine. What the edge knows can then be read on the way; it still cannot be forged.
     pub danger_plaintext: bool,
+    /// The public key that this edge signs assertions with, for the control plane to publish; `None` if it signs none.
+    pub assertion_key: Option<AssertionKey>,
 }
 
 /// A configuration that no connection can be made from.
@@ -239,6 +241,7 @@ mod tests {
             state_dir: PathBuf::new(),
             ca_certificate: None,
             danger_plaintext,
+            assertion_key: None,
         };
         Follower::new(config, Arc::new(SystemClock), Arc::new(SystemRandom)).map(|_| ())
     }

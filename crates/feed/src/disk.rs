@@ -8,6 +8,7 @@
 //! - `replica.contact`: the last signed heartbeat, so that the age of the state is known after a restart.
 
 mod journal;
+mod look;
 mod restore;
 mod writer;
 
@@ -15,8 +16,13 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use look::{Stored, stored};
 pub(crate) use restore::{Restored, restore};
 pub(crate) use writer::Writer;
+
+const SNAPSHOT: &str = "replica.snapshot";
+const JOURNAL: &str = "replica.journal";
+const CONTACT: &str = "replica.contact";
 
 /// The directory, locked: two processes must not write one journal.
 #[derive(Debug)]
@@ -44,15 +50,15 @@ impl StateDir {
     }
 
     fn snapshot(&self) -> PathBuf {
-        self.dir.join("replica.snapshot")
+        self.dir.join(SNAPSHOT)
     }
 
     fn journal(&self) -> PathBuf {
-        self.dir.join("replica.journal")
+        self.dir.join(JOURNAL)
     }
 
     fn contact(&self) -> PathBuf {
-        self.dir.join("replica.contact")
+        self.dir.join(CONTACT)
     }
 
     /// Puts a whole file in place of another: after a crash there is the old one or the new one.

@@ -21,6 +21,7 @@ mod tests;
 
 pub use client::{FollowError, Follower, FollowerConfig, FollowerStatus, InvalidFollower};
 pub use digest::Digest;
+pub use disk::{Stored, stored};
 pub use frame::{Frame, Heartbeat, MessageError, SnapshotManifest};
 pub use replica::Replica;
 pub use server::{FeedService, FeedSource, SourceUnavailable, service};

@@ -3,6 +3,7 @@
 //! It knows neither database nor keys; a `FeedSource` does. It keeps nothing per edge but a short queue: an edge that
 //! does not read is cut off and comes back when it can.
 
+mod announcement;
 mod frames;
 mod service;
 mod snapshots;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_core::id::EdgeId;
 use sentinel_core::{Revision, Timestamp};
+use sentinel_token::AssertionKey;
 use tokio::sync::broadcast;
 
 use crate::frame::Frame;
@@ -37,6 +39,10 @@ pub trait FeedSource: Send + Sync + 'static {
     /// Whether the edge is still enrolled: asked once a second for each edge that is connected. Where that cannot be
     /// known, yes: an edge that is kept is told how old the control plane's own knowledge is.
     async fn still_enrolled(&self, edge: EdgeId) -> bool;
+
+    /// Takes down the public key that the edge signs assertions with, so that it is published: asked when the edge
+    /// subscribes and every half hour while it stays, and again a moment later where it failed.
+    async fn announce(&self, edge: EdgeId, key: AssertionKey) -> Result<(), SourceUnavailable>;
 
     /// Signs with the feed key: Ed25519 over `sentinel_token::feed_key::signed_message(context, payload)`.
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64];

@@ -5,7 +5,7 @@ mod edge;
 mod relay;
 
 pub(crate) use control_plane::ControlPlane;
-pub(crate) use edge::{Edge, assert_equal, eventually};
+pub(crate) use edge::{Edge, assert_equal, assertion_key, eventually};
 pub(crate) use relay::Relay;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};

@@ -1,5 +1,6 @@
 //! The feed as a whole: the real service, real sockets, the real follower, real files.
 
+mod announcement;
 mod cuts;
 mod faults;
 mod queue;

@@ -190,6 +190,9 @@ claims! {
     AuthzClaims(TokenKind::Authz, ["idp_sub", "svc", "wid", "wslug", "wrole", "sid"]) {
         /// The subject of the ID token that it goes with.
         idp_sub: String,
+        /// The issuer of that ID token. Nothing stands here for a provider without ID tokens, and in older tokens.
+        #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+        idp_iss: Option<String>,
         /// The scope of the service that it was made for.
         svc: ServiceName,
         /// The workspace that the token is limited to.
@@ -245,7 +248,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// A moment in a claim: an integer number of seconds from 1970 to the end of the year 9999. Fractions, exponents and
 /// texts are refused.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let seconds = i64::deserialize(deserializer)?;
     if (0..=LAST_SECOND).contains(&seconds) {
         Ok(seconds)
@@ -254,8 +257,13 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> 
     }
 }
 
-fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     seconds(deserializer).map(Some)
+}
+
+/// A text that may be missing, but not `null`.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 fn always_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

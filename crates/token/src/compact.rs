@@ -18,6 +18,8 @@ pub(crate) struct Compact<'a> {
     pub(crate) payload: Vec<u8>,
     /// The signature as base64url.
     pub(crate) signature: &'a str,
+    /// The signature itself.
+    pub(crate) signature_bytes: Vec<u8>,
 }
 
 /// The members of a JOSE header that count.
@@ -34,8 +36,22 @@ const REFUSED: [&str; 10] = [
     "crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256",
 ];
 
+/// The same for tokens of other issuers. Some of them name a key by its certificate's thumbprint besides `kid`, which is
+/// not looked at.
+const REFUSED_OF_OTHERS: [&str; 8] = ["crit", "b64", "zip", "enc", "jku", "jwk", "x5u", "x5c"];
+
 impl<'a> Compact<'a> {
+    /// A token of ours.
     pub(crate) fn parse(token: &'a str) -> Result<Self, TokenError> {
+        Self::parse_without(&REFUSED, token)
+    }
+
+    /// A token of another issuer.
+    pub(crate) fn parse_of_others(token: &'a str) -> Result<Self, TokenError> {
+        Self::parse_without(&REFUSED_OF_OTHERS, token)
+    }
+
+    fn parse_without(refused: &[&'static str], token: &'a str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);
         }
@@ -43,10 +59,10 @@ impl<'a> Compact<'a> {
         let (header, payload) = message.split_once('.').ok_or(TokenError::NotCompact)?;
         let header = decode(header)?;
         let payload = decode(payload)?;
-        decode(signature)?;
+        let signature_bytes = decode(signature)?;
 
         let names = unambiguous_object(&header).map_err(|error| error.of(Part::Header))?;
-        if let Some(member) = REFUSED.into_iter().find(|member| names.contains(*member)) {
+        if let Some(member) = refused.iter().find(|member| names.contains(**member)) {
             return Err(TokenError::HeaderMember(member));
         }
         Ok(Self {
@@ -54,8 +70,22 @@ impl<'a> Compact<'a> {
             message: message.as_bytes(),
             payload,
             signature,
+            signature_bytes,
         })
     }
+}
+
+/// The payload of a token whose length and number of parts are right. Nothing else about it was looked at.
+pub(crate) fn payload_of(token: &str) -> Option<Vec<u8>> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let mut parts = token.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    decode(payload).ok()
 }
 
 impl JsonError {
@@ -67,7 +97,7 @@ impl JsonError {
     }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+pub(crate) fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
     if part.is_empty() {
         return Err(TokenError::NotCompact);
     }
@@ -136,6 +166,8 @@ mod tests {
             for value in ["[\"exp\"]", "false", "null", "\"DEF\""] {
                 let text = token(&format!(r#"{{"alg":"RS256","kid":"k","{member}":{value}}}"#));
                 assert_eq!(error(&text), TokenError::HeaderMember(member));
+                let refused = Compact::parse_of_others(&text).err();
+                assert_eq!(refused.is_none(), member.starts_with("x5t"), "`{member}`");
             }
         }
     }

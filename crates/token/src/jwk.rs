@@ -151,7 +151,7 @@ impl std::fmt::Debug for PublicJwk {
     }
 }
 
-fn check_modulus(n: &[u8]) -> Result<(), InvalidJwk> {
+pub(crate) fn check_modulus(n: &[u8]) -> Result<(), InvalidJwk> {
     let leading = n.first().map_or(8, |byte| byte.leading_zeros() as usize);
     let bits = (n.len() * 8).saturating_sub(leading);
     let odd = n.last().is_some_and(|byte| byte & 1 == 1);
@@ -168,7 +168,7 @@ fn check_modulus(n: &[u8]) -> Result<(), InvalidJwk> {
     }
 }
 
-fn check_exponent(e: &[u8]) -> Result<(), InvalidJwk> {
+pub(crate) fn check_exponent(e: &[u8]) -> Result<(), InvalidJwk> {
     let canonical = (1..=4).contains(&e.len()) && e.first().is_some_and(|byte| *byte != 0);
     let value = e
         .iter()

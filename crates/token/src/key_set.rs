@@ -1,14 +1,25 @@
 //! The keys that tokens may be signed with at one revision, the current one first.
 
+use std::sync::Arc;
+
 use sentinel_core::fact::SigningKeyFact;
 
 use crate::jwk::{InvalidJwk, PublicJwk};
 
-/// The public signing keys, ordered by position: the first is the one that signs now.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The public signing keys, ordered by position: the first is the one that signs now. Cheap to clone, and a clone is
+/// equal without a look at the keys.
+#[derive(Debug, Clone, Default)]
 pub struct KeySet {
-    keys: Vec<PublicJwk>,
+    keys: Arc<[PublicJwk]>,
 }
+
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys) || self.keys == other.keys
+    }
+}
+
+impl Eq for KeySet {}
 
 /// Why keys are not a set. If one key is bad, the set is bad.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +60,7 @@ impl KeySet {
             }
             keys.push(key);
         }
-        Ok(Self { keys })
+        Ok(Self { keys: keys.into() })
     }
 
     /// The key of that name.

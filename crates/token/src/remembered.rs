@@ -9,10 +9,10 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use sentinel_core::Timestamp;
 use sentinel_core::clock::is_expired;
-use sentinel_core::principal::User;
+use sentinel_core::principal::{ExternalUser, User};
 
 use crate::KeySet;
 
@@ -21,83 +21,102 @@ const WAYS: usize = 4;
 
 /// The tokens of one kind that were verified by one verifier. Never share it between two kinds: it does not ask which one
 /// is expected.
+///
+/// `V` is what a token says, and `K` the keys that it was verified with: cheap to clone, and compared by identity before
+/// anything else.
 #[derive(Debug)]
-pub struct Remembered {
-    slots: Box<[ArcSwapOption<Entry>]>,
-    /// One copy of the key set for all tokens that were verified with it.
-    keys: ArcSwap<KeySet>,
+pub struct Remembered<V = User, K = KeySet> {
+    slots: Box<[Slot<V, K>]>,
+}
+
+type Slot<V, K> = ArcSwapOption<Entry<V, K>>;
+
+/// What a token says, and for how long it does.
+pub trait Lasting {
+    /// When it ends; what never ends is not remembered.
+    fn ends_at(&self) -> Option<Timestamp>;
+}
+
+impl Lasting for User {
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.credential.expires_at()
+    }
+}
+
+impl Lasting for ExternalUser {
+    fn ends_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
 }
 
 /// A token that was good.
 #[derive(Debug)]
-struct Entry {
+struct Entry<V, K> {
     /// SHA-256 of the whole token.
     digest: [u8; 32],
     /// The keys that it was verified with.
-    keys: Arc<KeySet>,
+    keys: K,
     /// When it ends.
     expires_at: Timestamp,
     /// What it says.
-    user: Arc<User>,
+    value: Arc<V>,
 }
 
-impl Remembered {
+impl<V: Lasting, K: Clone + PartialEq> Remembered<V, K> {
     /// Room for about this many tokens.
     pub fn with_room_for(tokens: usize) -> Self {
         let slots = tokens.max(WAYS).next_multiple_of(WAYS);
         Self {
             slots: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
-            keys: ArcSwap::default(),
         }
     }
 
     /// What the token with this digest says, if it was verified with these keys and has not expired.
-    pub fn find(&self, digest: &[u8; 32], keys: &KeySet, now: Timestamp) -> Option<Arc<User>> {
+    pub fn find(&self, digest: &[u8; 32], keys: &K, now: Timestamp) -> Option<Arc<V>> {
+        self.find_where(digest, now, |_, with| with == keys)
+    }
+
+    /// What the token with this digest says, if it has not expired, and `counts` says of that and of the keys which it was
+    /// verified with that they still count.
+    pub fn find_where(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+        counts: impl Fn(&V, &K) -> bool,
+    ) -> Option<Arc<V>> {
         self.ways(digest).iter().find_map(|slot| {
             let slot = slot.load();
             let entry = slot.as_ref().filter(|entry| entry.digest == *digest)?;
-            let counts = !is_expired(entry.expires_at, now) && *entry.keys == *keys;
-            counts.then(|| Arc::clone(&entry.user))
+            let counts = !is_expired(entry.expires_at, now) && counts(&entry.value, &entry.keys);
+            counts.then(|| Arc::clone(&entry.value))
         })
     }
 
     /// Remembers that the token with this digest was verified with these keys just now, and says this: in place of
-    /// itself, of nothing, of one that has expired, or of any other. A credential that never ends is not remembered.
-    pub fn remember(&self, digest: [u8; 32], keys: &KeySet, user: &Arc<User>, now: Timestamp) {
-        let Some(expires_at) = user.credential.expires_at() else {
+    /// itself, of nothing, of one that has expired, or of any other. What never ends is not remembered.
+    pub fn remember(&self, digest: [u8; 32], keys: &K, value: &Arc<V>, now: Timestamp) {
+        let Some(expires_at) = value.ends_at() else {
             return;
         };
         let ways = self.ways(&digest);
-        let place = |fits: &dyn Fn(Option<&Entry>) -> bool| {
-            ways.iter()
-                .find(|slot| fits(slot.load().as_ref().map(AsRef::as_ref)))
-        };
         let victim = usize::from(digest.last().copied().unwrap_or_default());
-        let slot = place(&|held| held.is_some_and(|held| held.digest == digest))
-            .or_else(|| place(&|held| held.is_none_or(|held| is_expired(held.expires_at, now))))
+        let is_it = |held: &Entry<V, K>| held.digest == digest;
+        let is_over = |held: &Entry<V, K>| is_expired(held.expires_at, now);
+        let slot = find_slot(ways, |held| held.is_some_and(is_it))
+            .or_else(|| find_slot(ways, |held| held.is_none_or(is_over)))
             .or_else(|| ways.get(victim.checked_rem(ways.len())?));
         if let Some(slot) = slot {
             slot.store(Some(Arc::new(Entry {
                 digest,
-                keys: self.shared(keys),
+                keys: keys.clone(),
                 expires_at,
-                user: Arc::clone(user),
+                value: Arc::clone(value),
             })));
         }
     }
 
-    fn shared(&self, keys: &KeySet) -> Arc<KeySet> {
-        let known = self.keys.load_full();
-        if *known == *keys {
-            return known;
-        }
-        let keys = Arc::new(keys.clone());
-        self.keys.store(Arc::clone(&keys));
-        keys
-    }
-
     /// The slots in which a digest may be.
-    fn ways(&self, digest: &[u8; 32]) -> &[ArcSwapOption<Entry>] {
+    fn ways(&self, digest: &[u8; 32]) -> &[Slot<V, K>] {
         let prefix = digest
             .first_chunk::<8>()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -108,6 +127,13 @@ impl Remembered {
             .get(start..start.saturating_add(WAYS))
             .unwrap_or_default()
     }
+}
+
+/// The first slot that holds what fits.
+fn find_slot<V, K>(slots: &[Slot<V, K>], fits: impl Fn(Option<&Entry<V, K>>) -> bool) -> Option<&Slot<V, K>> {
+    slots
+        .iter()
+        .find(|slot| fits(slot.load().as_ref().map(AsRef::as_ref)))
 }
 
 #[cfg(test)]
@@ -139,14 +165,14 @@ mod tests {
         })
     }
 
-    fn remember(tokens: &Remembered, number: u8, expires_at: i64, now: i64) {
+    fn remember(tokens: &Remembered<User>, number: u8, expires_at: i64, now: i64) {
         let (keys, user) = (KeySet::default(), user(number, expires_at));
         tokens.remember([number; 32], &keys, &user, at(now));
     }
 
     #[test]
     fn a_token_is_remembered_until_it_expires() {
-        let tokens = Remembered::with_room_for(8);
+        let tokens = Remembered::<User>::with_room_for(8);
         remember(&tokens, 1, 100, 10);
         let keys = KeySet::default();
         assert_eq!(tokens.find(&[1; 32], &keys, at(99)), Some(user(1, 100)));
@@ -156,7 +182,7 @@ mod tests {
 
     #[test]
     fn other_keys_are_another_matter() {
-        let tokens = Remembered::with_room_for(8);
+        let tokens = Remembered::<User>::with_room_for(8);
         remember(&tokens, 1, 100, 10);
         let others = KeySet::from_facts([&TestKey::a().fact(0)]).expect("keys");
         assert_eq!(tokens.find(&[1; 32], &others, at(10)), None);
@@ -167,7 +193,7 @@ mod tests {
 
     #[test]
     fn room_is_bounded_and_the_expired_go_first() {
-        let tokens = Remembered::with_room_for(WAYS);
+        let tokens = Remembered::<User>::with_room_for(WAYS);
         let keys = KeySet::default();
         for number in 1..=4 {
             remember(&tokens, number, if number == 2 { 20 } else { 100 }, 10);
@@ -185,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_credential_without_an_end_is_not_remembered() {
-        let tokens = Remembered::with_room_for(8);
+        let tokens = Remembered::<User>::with_room_for(8);
         let endless = Arc::new(User {
             credential: Credential::ServiceKey {
                 app: uuid::Uuid::nil().into(),

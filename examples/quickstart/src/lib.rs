@@ -5,6 +5,7 @@
 //! password. The whole-system tests use the same parts.
 
 pub mod api;
+pub mod assertion;
 pub mod export;
 pub mod http;
 pub mod provider;

@@ -1,4 +1,5 @@
-//! The service behind the proxy: it knows no login and no permissions, and answers with what reached it.
+//! The service behind the proxy: it knows no login and no permissions, and answers with what reached it. It believes
+//! nothing but what an edge has signed.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,11 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::assertion::{self, Refused, Verifier};
 
 /// How many requests are remembered.
 const MEMORY: usize = 1_000;
@@ -37,16 +41,18 @@ pub struct Upstream {
 type Arrivals = Arc<Mutex<(u64, VecDeque<Arrival>)>>;
 
 impl Upstream {
-    /// Serves on `listener`.
+    /// Serves on `listener` what `verifier` believes.
     ///
     /// # Errors
     /// The listener has no address.
-    pub fn serve(listener: TcpListener) -> Result<(Self, SocketAddr)> {
+    pub fn serve(listener: TcpListener, verifier: Verifier) -> Result<(Self, SocketAddr)> {
         let address = listener
             .local_addr()
             .context("the upstream's listener has no address")?;
         let arrivals = Arrivals::default();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&arrivals));
+        let router = Router::new()
+            .fallback(answer)
+            .with_state((Arc::clone(&arrivals), verifier));
         let task = tokio::spawn(async move {
             // Ends only when the task is aborted.
             let _ = axum::serve(listener, router).await;
@@ -54,7 +60,7 @@ impl Upstream {
         Ok((Self { arrivals, task }, address))
     }
 
-    /// How many requests have arrived so far.
+    /// How many requests have arrived so far; those that were not believed are not counted.
     pub fn count(&self) -> u64 {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).0
     }
@@ -73,12 +79,19 @@ impl Drop for Upstream {
 }
 
 async fn answer(
-    State(arrivals): State<Arrivals>,
+    State((arrivals, verifier)): State<(Arrivals, Verifier)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> Json<Value> {
+) -> Response {
+    let said = match verifier.verify(&method, &uri, &headers).await {
+        Ok(said) => said,
+        Err(Refused(why)) => {
+            let refusal = json!({ "upstream": "docs", "refused": why });
+            return (StatusCode::UNAUTHORIZED, Json(refusal)).into_response();
+        }
+    };
     let arrival = Arrival {
         method: method.to_string(),
         target: uri.to_string(),
@@ -96,13 +109,19 @@ async fn answer(
     let shown: Map<String, Value> = arrival
         .headers
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "authorization" | "x-service-key" | "cookie"))
+        .filter(|(name, _)| {
+            !matches!(
+                name.as_str(),
+                "authorization" | "x-service-key" | "cookie" | assertion::HEADER
+            )
+        })
         .map(|(name, value)| (name.clone(), json!(value)))
         .collect();
     let seen = json!({
         "upstream": "docs",
         "method": arrival.method,
         "target": arrival.target,
+        "caller": said.sub,
         "headers": shown,
         "body_bytes": body.len(),
     });
@@ -112,26 +131,57 @@ async fn answer(
         arrivals.1.pop_front();
     }
     arrivals.1.push_back(arrival);
-    Json(seen)
+    Json(seen).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assertion::tests::Edge;
     use crate::http::{Ask, Http, Secret};
 
     #[tokio::test]
-    async fn it_shows_what_reached_it_but_no_credential() {
+    async fn it_shows_what_reached_it_but_no_credential_and_believes_an_edge_only() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let (upstream, address) = Upstream::serve(listener).expect("serve");
+        let edge = Edge::start().await;
+        let (upstream, address) = Upstream::serve(listener, edge.verifier()).expect("serve");
+        let http = Http::new().expect("client");
+        let mut claims = edge.claims();
+        claims["host"] = json!(address.to_string());
+        for (name, none) in [
+            ("wid", Value::Null),
+            ("wslug", Value::Null),
+            ("wrole", Value::Null),
+        ] {
+            claims[name] = none;
+        }
         let ask = Ask::get(format!("http://{address}/documents/1?x=y"))
             .header("x-sentinel-user-id", "u1")
+            .header("x-request-id", "r1")
             .bearer(&Secret::new("token", "very-secret"));
-        let answer = Http::new().expect("client").send(&ask).await.expect("answer");
+        let stranger = http.send(&ask).await.expect("answer").expect(401).expect("401");
+        assert_eq!(
+            stranger.json().expect("json")["refused"],
+            "no assertion of an edge"
+        );
+        assert_eq!(upstream.count(), 0);
+
+        let token = edge.sign(&claims);
+        let answer = http
+            .send(&ask.header(assertion::HEADER, &token))
+            .await
+            .expect("answer");
         let seen = answer.expect(200).expect("200").json().expect("json");
-        assert_eq!(seen["target"], "/documents/1?x=y");
+        assert_eq!(
+            (&seen["target"], &seen["caller"]),
+            (&json!("/documents/1?x=y"), &json!("user:u1"))
+        );
         assert_eq!(seen["headers"]["x-sentinel-user-id"], "u1");
-        assert!(!seen.to_string().contains("very-secret"));
+        let shown = seen.to_string();
+        assert!(
+            !shown.contains("very-secret") && !shown.contains(&token),
+            "{shown}"
+        );
         assert_eq!(upstream.count(), 1);
         let latest = upstream.latest().expect("one arrived");
         assert!(latest.headers.iter().any(|(name, _)| name == "authorization"));

@@ -4,22 +4,27 @@
 //! up for every request, also when its signature was checked before.
 
 mod accepts;
+pub mod issuers;
+mod outside;
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use sentinel_config::edge::{Config, IssuedTokens};
 use sentinel_core::clock::is_expired;
-use sentinel_core::principal::{Service, User};
+use sentinel_core::principal::{ExternalUser, Service, User};
 use sentinel_core::{Denial, Principal, Timestamp};
 use sentinel_feed::ReplicaState;
 use sentinel_token::{HashedServiceKey, PlainServiceKey, Remembered, Verifier, sha256};
 
 use crate::metrics::TokenCounters;
-use crate::request::Presented;
+use crate::request::{Presented, cookies};
 
-pub use accepts::Accepts;
+pub use accepts::{Accepts, UserToken};
+use issuers::Issuers;
+use outside::Outside;
 
-/// How many verified tokens are remembered.
+/// How many verified tokens of a kind are remembered.
 const ROOM: usize = 65_536;
 
 /// Verifies credentials against a state of the replica.
@@ -27,7 +32,16 @@ const ROOM: usize = 65_536;
 pub struct Authenticator {
     verifier: Verifier,
     remembered: Remembered,
+    outside: Outside,
+    session_cookie: Box<str>,
     counters: TokenCounters,
+}
+
+/// Who stands behind a request, by his token.
+enum Person {
+    Nobody,
+    User(Arc<User>),
+    External(Arc<ExternalUser>),
 }
 
 impl Authenticator {
@@ -36,8 +50,24 @@ impl Authenticator {
         Self {
             verifier,
             remembered: Remembered::with_room_for(ROOM),
+            outside: Outside::default(),
+            session_cookie: cookies::SESSION.into(),
             counters,
         }
+    }
+
+    /// As a configuration says, with its other issuers.
+    pub fn of(config: &Config, issuers: Arc<Issuers>, counters: TokenCounters) -> Self {
+        Self {
+            outside: Outside::of(issuers),
+            session_cookie: config.session_cookie.as_str().into(),
+            ..Self::new(Verifier::new(config.control_plane.issuer()), counters)
+        }
+    }
+
+    /// The name of the session cookie.
+    pub fn session_cookie(&self) -> &str {
+        &self.session_cookie
     }
 
     /// The caller, by what he showed and what `state` knows.
@@ -47,38 +77,106 @@ impl Authenticator {
     pub fn authenticate(
         &self,
         presented: &Presented,
-        _accepts: &Accepts,
+        accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
     ) -> Result<Principal, Denial> {
-        let user = match &presented.bearer {
-            Some(token) => Some(self.user(token.expose_secret(), state, now)?),
-            None => None,
-        };
+        let person = self.person(presented, accepts, state, now)?;
         let service = match &presented.service_key {
             Some(key) => Some(Arc::new(service(key.expose_secret(), state, now)?)),
             None => None,
         };
-        Ok(Principal::verified(user, service))
+        Ok(match person {
+            Person::Nobody => Principal::verified(None, service),
+            Person::User(user) => Principal::verified(Some(user), service),
+            Person::External(user) => Principal::external(user, service),
+        })
     }
 
-    fn user(&self, token: &str, state: &ReplicaState, now: Timestamp) -> Result<Arc<User>, Denial> {
+    fn person(
+        &self,
+        presented: &Presented,
+        accepts: &Accepts,
+        state: &ReplicaState,
+        now: Timestamp,
+    ) -> Result<Person, Denial> {
+        if let Some(authz) = &presented.authz {
+            let id_token = presented.bearer.as_ref();
+            return self.pair(authz, id_token, accepts, state, now).map(Person::User);
+        }
+        let takes_cookie = accepts.takes(UserToken::Cookie);
+        match (&presented.bearer, &presented.cookie) {
+            (Some(token), _) => self.bearer(token.expose_secret(), accepts, state, now),
+            // A browser attaches it, whoever has made it send the request.
+            (None, Some(_)) if takes_cookie && presented.may_be_forged => Err(Denial::CrossSite),
+            (None, Some(token)) if takes_cookie => {
+                let user = self.access(token.expose_secret(), accepts, state, now)?;
+                Ok(Person::User(user))
+            }
+            (None, _) => Ok(Person::Nobody),
+        }
+    }
+
+    /// A token in `Authorization` that stands for itself. Which verification is run is chosen by what the token says about
+    /// itself; whoever shows one of an issuer that the route does not name learns no more than that it is not valid.
+    fn bearer(
+        &self,
+        token: &str,
+        accepts: &Accepts,
+        state: &ReplicaState,
+        now: Timestamp,
+    ) -> Result<Person, Denial> {
         let digest = sha256(token.as_bytes());
-        let user = if let Some(user) = self.remembered.find(&digest, state.keys(), now) {
+        if let Some(user) = self.known(&digest, state, now) {
+            return admit(user, accepts, state).map(Person::User);
+        }
+        if let Some(user) = self.outside.find(&digest, accepts, now) {
             self.counters.remembered.inc();
+            return Ok(Person::External(user));
+        }
+        self.counters.verified.inc();
+        match self.outside.claimed(token)? {
+            None => {
+                let user = self.verify(token, digest, state, now)?;
+                admit(user, accepts, state).map(Person::User)
+            }
+            Some((number, issuer))
+                if issuer.makes() == IssuedTokens::Access
+                    && accepts.takes(UserToken::Issuer(issuer.name())) =>
+            {
+                let user = self.outside.verify((number, issuer), token, digest, now)?;
+                Ok(Person::External(user))
+            }
+            Some((_, issuer)) if issuer.makes() == IssuedTokens::Identity && accepts.authz => {
+                Err(Denial::TokenBindingInvalid)
+            }
+            Some(_) => Err(Denial::TokenInvalid),
+        }
+    }
+
+    /// An access token of the control plane, and nothing else.
+    fn access(
+        &self,
+        token: &str,
+        accepts: &Accepts,
+        state: &ReplicaState,
+        now: Timestamp,
+    ) -> Result<Arc<User>, Denial> {
+        let digest = sha256(token.as_bytes());
+        let user = if let Some(user) = self.known(&digest, state, now) {
             user
         } else {
             self.counters.verified.inc();
             self.verify(token, digest, state, now)?
         };
-        let (session, token) = user.credential.token().ok_or(Denial::TokenInvalid)?;
-        if state.is_session_revoked(session)
-            || state.is_token_revoked(token)
-            || state.is_user_disabled(user.id)
-        {
-            return Err(Denial::TokenRevoked);
-        }
-        Ok(user)
+        admit(user, accepts, state)
+    }
+
+    /// The user of an access token that was verified a moment ago.
+    fn known(&self, digest: &[u8; 32], state: &ReplicaState, now: Timestamp) -> Option<Arc<User>> {
+        let user = self.remembered.find(digest, state.keys(), now)?;
+        self.counters.remembered.inc();
+        Some(user)
     }
 
     fn verify(
@@ -95,6 +193,59 @@ impl Authenticator {
         let user = Arc::new(User::from(verified));
         self.remembered.remember(digest, state.keys(), &user, now);
         Ok(user)
+    }
+
+    /// An authz token with the ID token that it goes with.
+    fn pair(
+        &self,
+        authz: &SecretString,
+        id_token: Option<&SecretString>,
+        accepts: &Accepts,
+        state: &ReplicaState,
+        now: Timestamp,
+    ) -> Result<Arc<User>, Denial> {
+        if !accepts.authz {
+            return Err(Denial::CredentialNotAccepted);
+        }
+        let id_token = id_token.ok_or(Denial::TokenBindingInvalid)?;
+        let (authz, id_token) = (authz.expose_secret(), id_token.expose_secret());
+        let digest = outside::digest_of(authz, id_token);
+        let user = if let Some(user) = self.outside.find_pair(&digest, state.keys(), now) {
+            self.counters.remembered.inc();
+            user
+        } else {
+            self.counters.verified.inc();
+            let verified = self
+                .verifier
+                .verify_authz(authz, state.keys(), now)
+                .map_err(sentinel_token::TokenError::denial)?;
+            self.outside.bind(verified, id_token, digest, state.keys(), now)?
+        };
+        check_revocation(&user, state)?;
+        outside::check_service(&user, accepts)?;
+        Ok(user)
+    }
+}
+
+/// The user of an access token, where the route takes one and the token still counts.
+fn admit(user: Arc<User>, accepts: &Accepts, state: &ReplicaState) -> Result<Arc<User>, Denial> {
+    check_revocation(&user, state)?;
+    if accepts.access {
+        Ok(user)
+    } else {
+        Err(Denial::CredentialNotAccepted)
+    }
+}
+
+/// Whether the token, its session and its user count still.
+fn check_revocation(user: &User, state: &ReplicaState) -> Result<(), Denial> {
+    let (session, token) = user.credential.token().ok_or(Denial::TokenInvalid)?;
+    let is_revoked =
+        state.is_session_revoked(session) || state.is_token_revoked(token) || state.is_user_disabled(user.id);
+    if is_revoked {
+        Err(Denial::TokenRevoked)
+    } else {
+        Ok(())
     }
 }
 

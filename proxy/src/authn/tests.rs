@@ -1,6 +1,9 @@
+mod outside;
+
 use sentinel_core::Fact;
 use serde_json::json;
 
+use super::issuers::Issuer;
 use super::*;
 use crate::metrics::Metrics;
 use crate::testing::{
@@ -16,6 +19,7 @@ fn presented(bearer: Option<&str>, key: Option<&str>) -> Presented {
     Presented {
         bearer: bearer.map(Into::into),
         service_key: key.map(Into::into),
+        ..Presented::default()
     }
 }
 

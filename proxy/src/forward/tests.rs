@@ -4,7 +4,7 @@ use std::path::Path;
 
 use http::{HeaderMap, Version};
 use sentinel_config::{Environment, parse_edge};
-use sentinel_core::principal::{Service, User};
+use sentinel_core::principal::{ExternalUser, Service, User};
 use sentinel_core::{Credential, Principal, WorkspaceRole};
 
 use super::*;
@@ -32,7 +32,7 @@ upstreams: { docs: { url: http://127.0.0.1:9000 } }
 routes: [{ match: GET a.example/a, to: docs, public: true }]";
     let config = parse_edge(text, Path::new("edge.yaml"), &Environment::new()).expect("valid");
     let table = Table::compile(&config).expect("no ties");
-    let route = table.find(request).expect("a route");
+    let route = table.find(request, &http::HeaderMap::new()).expect("a route");
     decide(
         route,
         &request.target,
@@ -79,6 +79,7 @@ fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
             secure: false,
         },
         id: &RequestId::fixed("r1"),
+        session_cookie: cookies::SESSION,
     };
     write(&permit, &request, hop, &mut upstream).expect("written");
     let mut lines: Vec<String> = upstream
@@ -149,4 +150,27 @@ fn cookie_crumbs_become_one_line() {
     let text = sent(Principal::default(), &[("cookie", "a=1"), ("cookie", "b=2")]);
     assert!(text.contains("\ncookie: a=1; b=2\n"), "{text}");
     assert_eq!(text.matches("cookie:").count(), 1);
+}
+
+#[test]
+fn the_edges_own_cookies_stay_with_it() {
+    let line = "__Host-sentinel=a; a=1; __Host-sentinel-refresh=b; __Host-sentinel-login-1=c";
+    let text = sent(Principal::default(), &[("cookie", line), ("cookie", "b=2; __Host-sentinel-login-2=d")]);
+    assert!(text.contains("\ncookie: a=1; b=2\n"), "{text}");
+    let text = sent(Principal::default(), &[("cookie", "__Host-sentinel=a")]);
+    assert!(!text.contains("cookie"), "{text}");
+}
+
+#[test]
+fn somebody_of_another_issuer_is_named_by_issuer_and_subject() {
+    let user = ExternalUser {
+        issuer: "partner".into(),
+        subject: "auth0|ä\r\nx-sentinel-user-id: 1".into(),
+        expires_at: at(NOW + 60),
+    };
+    let text = sent(Principal::external(Arc::new(user), None), &[("x-sentinel-issuer", "forged")]);
+    assert!(text.contains("\nx-sentinel-issuer: partner\n"), "{text}");
+    let subject = "\nx-sentinel-subject: auth0%7C%C3%A4%0D%0Ax-sentinel-user-id%3A%201";
+    assert!(text.contains(subject), "{text}");
+    assert!(!text.contains("\nx-sentinel-user-id") && !text.contains("forged"), "{text}");
 }

@@ -93,9 +93,29 @@ pub(crate) fn fold(segment: &str) -> String {
         .filter(|c| !is_invisible(*c))
         .map(narrow)
         .collect();
-    let around = |c: char| c.is_whitespace() || c.is_control() || c == '.';
     // First to upper case: some letters share only that (`ſ` and `s`).
-    seen.trim_matches(around).to_uppercase().to_lowercase()
+    seen.trim_matches(is_around).to_uppercase().to_lowercase()
+}
+
+/// The same without taking memory, for a segment of ASCII of which at most as much is left as `room` has; `None` for every
+/// other.
+pub(crate) fn fold_within<'a>(segment: &'a str, room: &'a mut [u8]) -> Option<&'a str> {
+    if !segment.is_ascii() {
+        return None;
+    }
+    let seen = segment.trim_matches(is_around);
+    if !seen.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Some(seen);
+    }
+    let room = room.get_mut(..seen.len())?;
+    room.copy_from_slice(seen.as_bytes());
+    room.make_ascii_lowercase();
+    std::str::from_utf8(room).ok()
+}
+
+/// What does not belong to a name when it stands at one of its ends.
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '.'
 }
 
 /// The ASCII character of a full-width form.
@@ -137,6 +157,40 @@ mod tests {
         for other in ["secrets", "secret.txt", "se cret", "secret-"] {
             assert_ne!(fold(other), "secret", "{other:?}");
         }
+    }
+
+    #[test]
+    fn ascii_folds_without_memory_into_the_same() {
+        for segment in [
+            "",
+            "secret",
+            "Secret",
+            " .SECRET. ",
+            "...",
+            "a.B",
+            "\0a\t",
+            "A-_~!$&'()*+,=:@9",
+            "z.Z.z",
+        ] {
+            let mut room = [0; 32];
+            assert_eq!(
+                fold_within(segment, &mut room),
+                Some(fold(segment).as_str()),
+                "{segment:?}"
+            );
+        }
+        assert_eq!(fold_within("caf\u{e9}", &mut [0; 32]), None);
+        assert_eq!(fold_within("ABC", &mut [0; 2]), None);
+        assert_eq!(fold_within(".ABC.", &mut [0; 3]), Some("abc"));
+    }
+
+    #[test]
+    fn ascii_is_what_it_seems() {
+        assert!(
+            (0..128_u8)
+                .map(char::from)
+                .all(|c| !is_invisible(c) && !is_lookalike(c))
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use sentinel_core::Denial;
 use sentinel_core::revision::Revision;
 
-use super::HeadLimits;
+use super::{HeadLimits, cookies};
 use crate::names;
 
 /// The credentials that a request came with, unverified: at most one of each kind.
@@ -14,21 +14,34 @@ use crate::names;
 pub struct Presented {
     /// What follows `Bearer` in `Authorization` (RFC 6750 §2.1); empty if nothing readable does.
     pub bearer: Option<SecretString>,
+    /// The value of `X-Authz-Token`; empty if it is not readable.
+    pub authz: Option<SecretString>,
+    /// The value of the session cookie; empty if it is not readable.
+    pub cookie: Option<SecretString>,
+    /// Whether a page of another site may have caused the request, so that a cookie alone does not count.
+    pub may_be_forged: bool,
     /// The value of `X-Service-Key`; empty if it is not readable.
     pub service_key: Option<SecretString>,
 }
 
 impl Presented {
-    /// The credentials in `fields`.
+    /// The credentials in `fields`, of which the cookie named `session` is one. Whether the request may be forged is for
+    /// who knows the rest of it.
     ///
     /// # Errors
-    /// [`Denial::CredentialDuplicated`] when a header that carries one is there twice.
-    pub fn parse(fields: &HeaderMap) -> Result<Self, Denial> {
+    /// [`Denial::CredentialDuplicated`] when a header or cookie that carries one is there twice, and
+    /// [`Denial::HeaderInvalid`] when another cookie could be read as the session's.
+    pub fn parse(fields: &HeaderMap, session: &str) -> Result<Self, Denial> {
         let duplicated = Denial::CredentialDuplicated;
         let secret = |value: &[u8]| SecretString::from(std::str::from_utf8(value).unwrap_or_default());
         let authorization = at_most_one(fields, &AUTHORIZATION, duplicated)?;
+        let crumbs = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
         Ok(Self {
             bearer: authorization.and_then(bearer).map(secret),
+            authz: at_most_one(fields, &names::AUTHZ_TOKEN, duplicated)?
+                .map(|value| secret(value.as_bytes())),
+            cookie: cookies::find(crumbs, session)?.map(secret),
+            may_be_forged: true,
             service_key: at_most_one(fields, &names::SERVICE_KEY, duplicated)?
                 .map(|value| secret(value.as_bytes())),
         })
@@ -36,9 +49,9 @@ impl Presented {
 }
 
 impl Presented {
-    /// Whether there is none.
+    /// Whether there is none, but for a cookie: that is not looked at unless a route takes it.
     pub fn is_none(&self) -> bool {
-        self.bearer.is_none() && self.service_key.is_none()
+        self.bearer.is_none() && self.authz.is_none() && self.service_key.is_none()
     }
 }
 
@@ -123,9 +136,10 @@ pub(super) fn check(version: Version, fields: &HeaderMap) -> Result<(), Denial> 
 
 /// Whether a value has no control character but tab.
 pub(super) fn is_plain_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+    // To the end in every case: without a way out many bytes are looked at at once.
+    value.iter().fold(true, |plain, byte| {
+        plain & (!byte.is_ascii_control() | (*byte == b'\t'))
+    })
 }
 
 /// Whether `Connection` nominates nothing but what belongs to this connection. Any other name would ask the edge to
@@ -153,6 +167,20 @@ mod tests {
         fields
     }
 
+    fn parse(lines: &[(&'static str, &'static str)]) -> Result<Presented, Denial> {
+        Presented::parse(&fields(lines), cookies::SESSION)
+    }
+
+    #[test]
+    fn a_cookie_alone_is_no_credential_yet() {
+        let presented = parse(&[("cookie", "a=1; __Host-sentinel=x.y.z")]).expect("one");
+        assert!(presented.is_none());
+        let other = Presented::parse(&fields(&[("cookie", "__Host-app=x")]), "__Host-app").expect("one");
+        assert_eq!(other.cookie.as_ref().map(ExposeSecret::expose_secret), Some("x"));
+        let twice = parse(&[("cookie", "__Host-sentinel=a"), ("cookie", "__Host-sentinel=a")]);
+        assert_eq!(twice.err(), Some(Denial::CredentialDuplicated));
+    }
+
     #[test]
     fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
         for (value, token) in [
@@ -166,7 +194,7 @@ mod tests {
             ("Bearerx a", None),
             ("", None),
         ] {
-            let presented = Presented::parse(&fields(&[("authorization", value)])).expect("one");
+            let presented = parse(&[("authorization", value)]).expect("one");
             assert_eq!(
                 presented.bearer.as_ref().map(ExposeSecret::expose_secret),
                 token,
@@ -177,23 +205,23 @@ mod tests {
 
     #[test]
     fn a_credential_given_twice_is_refused() {
-        for name in ["authorization", "x-service-key"] {
-            let twice = fields(&[(name, "Bearer a"), (name, "Bearer a")]);
-            assert_eq!(
-                Presented::parse(&twice).err(),
-                Some(Denial::CredentialDuplicated),
-                "`{name}`"
-            );
+        for name in ["authorization", "x-service-key", "x-authz-token"] {
+            let twice = parse(&[(name, "Bearer a"), (name, "Bearer a")]);
+            assert_eq!(twice.err(), Some(Denial::CredentialDuplicated), "`{name}`");
         }
     }
 
     #[test]
     fn secrets_do_not_print() {
-        let presented = Presented::parse(&fields(&[
+        let presented = parse(&[
             ("authorization", "Bearer hush"),
             ("x-service-key", "hush"),
-        ]))
+            ("x-authz-token", "hush"),
+            ("cookie", "__Host-sentinel=hush"),
+        ])
         .expect("one of each");
+        assert!(presented.cookie.is_some() && presented.authz.is_some());
+        assert!(presented.may_be_forged, "until somebody has looked");
         assert!(!format!("{presented:?}").contains("hush"));
     }
 

@@ -9,11 +9,13 @@
 //! This module takes values and returns values. It must not look at routes, credentials' contents or the replica.
 
 pub(crate) mod characters;
+pub mod cookies;
 mod fields;
 mod framing;
 mod handshake;
 mod host;
 mod method;
+mod page;
 mod target;
 pub mod wire;
 
@@ -59,6 +61,28 @@ pub struct Parsed<'a> {
     pub fields: &'a HeaderMap,
 }
 
+/// What a request is read by besides its head.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// How large the head may be.
+    pub limits: HeadLimits,
+    /// The name of the session cookie.
+    pub session_cookie: &'a str,
+    /// Whether the client's connection was encrypted.
+    pub secure: bool,
+}
+
+impl Reading<'static> {
+    /// These limits, the usual name of the session cookie, and a plain connection.
+    pub fn with(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            session_cookie: cookies::SESSION,
+            secure: false,
+        }
+    }
+}
+
 /// A request that can be read in one way only.
 #[derive(Debug, Clone)]
 pub struct CanonicalRequest {
@@ -77,11 +101,20 @@ pub struct CanonicalRequest {
 }
 
 impl CanonicalRequest {
-    /// The canonical form of a parsed request.
+    /// The canonical form of a parsed request that came over a plain connection, with the usual name of the session cookie.
     ///
     /// # Errors
     /// The reason why the request leaves room for a second reading.
     pub fn parse(parsed: Parsed<'_>, limits: HeadLimits) -> Result<Self, Denial> {
+        Self::read(parsed, Reading::with(limits))
+    }
+
+    /// The canonical form of a parsed request.
+    ///
+    /// # Errors
+    /// The reason why the request leaves room for a second reading.
+    pub fn read(parsed: Parsed<'_>, reading: Reading<'_>) -> Result<Self, Denial> {
+        let limits = reading.limits;
         let method = method::parse(parsed.method)?;
         fields::check_size(parsed.target.len(), parsed.fields, limits)?;
         let target = Target::parse(parsed.target)?;
@@ -90,11 +123,13 @@ impl CanonicalRequest {
         framing::check(parsed.version, parsed.fields)?;
         fields::check(parsed.version, parsed.fields)?;
         let opens_tunnel = handshake::check(parsed.version, &method, parsed.fields)?;
+        let mut presented = Presented::parse(parsed.fields, reading.session_cookie)?;
+        presented.may_be_forged = page::may_be_forged(&method, opens_tunnel, parsed.fields, &host, reading.secure);
         Ok(Self {
             method,
             host,
             target,
-            presented: Presented::parse(parsed.fields)?,
+            presented,
             seen: fields::seen_revision(parsed.fields)?,
             opens_tunnel,
         })

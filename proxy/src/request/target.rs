@@ -9,14 +9,15 @@ use super::characters::{is_invisible, is_lookalike};
 
 /// Path and query of a request, with the path cut into decoded segments.
 ///
-/// INVARIANT: `segments` are the decoded pieces of the very bytes in `raw`; none but the last is empty, none is a dot
+/// INVARIANT: the segments, decoded, are the pieces of the very bytes in `raw`; none but the last is empty, none is a dot
 /// segment, and none has a character that a recipient could take for a separator, that is invisible, or white space at
-/// its ends.
+/// its ends. So the slashes of the decoded path are those of the path as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     raw: Box<str>,
     path: usize,
-    segments: Vec<Box<str>>,
+    /// The path with everything decoded, if that is another text.
+    decoded: Option<Box<str>>,
 }
 
 impl Target {
@@ -38,9 +39,17 @@ impl Target {
         self.raw.get(..self.path).unwrap_or(&self.raw)
     }
 
+    /// What follows the question mark, byte for byte; empty if there is none.
+    pub fn query(&self) -> &str {
+        let rest = self.raw.get(self.path..).unwrap_or_default();
+        rest.strip_prefix('?').unwrap_or_default()
+    }
+
     /// The decoded segments. `/` has none; a trailing slash gives a last, empty one.
-    pub fn segments(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
-        self.segments.iter().map(AsRef::as_ref)
+    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
+        let path = self.decoded.as_deref().unwrap_or_else(|| self.path());
+        let inside = path.strip_prefix('/').filter(|inside| !inside.is_empty());
+        inside.into_iter().flat_map(|inside| inside.split('/'))
     }
 
     fn canonical(raw: &[u8]) -> Option<Self> {
@@ -53,37 +62,51 @@ impl Target {
         if !query.bytes().all(is_query_byte) {
             return None;
         }
-        let mut segments = Vec::new();
-        if !inside.is_empty() {
-            let mut pieces = inside.split('/').peekable();
-            while let Some(piece) = pieces.next() {
-                if piece.is_empty() && pieces.peek().is_some() {
-                    return None;
-                }
-                segments.push(segment(piece)?);
+        let mut pieces = inside.split('/').peekable();
+        while let Some(piece) = pieces.next() {
+            // Nothing stands behind the last slash, and nowhere else.
+            let is_whole = !piece.is_empty() || pieces.peek().is_none();
+            if !is_whole || !is_plain(&segment(piece)?) {
+                return None;
             }
         }
+        let decoded = match Cow::from(percent_decode(path.as_bytes())) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(bytes) => Some(String::from_utf8(bytes).ok()?.into()),
+        };
         Some(Self {
             path: path.len(),
             raw: raw.into(),
-            segments,
+            decoded,
         })
     }
 }
 
 /// The decoded text of one segment.
-fn segment(raw: &str) -> Option<Box<str>> {
+fn segment(raw: &str) -> Option<Cow<'_, str>> {
     if raw == "." || raw == ".." || !is_plainly_encoded(raw.as_bytes()) {
         return None;
     }
-    let decoded: Cow<'_, [u8]> = percent_decode(raw.as_bytes()).into();
-    let decoded = std::str::from_utf8(&decoded).ok()?;
+    match Cow::from(percent_decode(raw.as_bytes())) {
+        Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),
+        Cow::Owned(bytes) => Some(Cow::Owned(String::from_utf8(bytes).ok()?)),
+    }
+}
+
+/// Whether a decoded segment is the same for every reader.
+fn is_plain(segment: &str) -> bool {
     // A `%` that is left would be decoded by whoever decodes twice.
-    let clean = !decoded
-        .chars()
-        .any(|c| c.is_control() || matches!(c, '/' | '\\' | ';' | '%') || is_invisible(c) || is_lookalike(c));
+    let splits = |c: char| c.is_control() || matches!(c, '/' | '\\' | ';' | '%');
+    // No character of ASCII is invisible or looks like another one.
+    let clean = if segment.is_ascii() {
+        !segment.bytes().any(|byte| splits(char::from(byte)))
+    } else {
+        !segment
+            .chars()
+            .any(|c| splits(c) || is_invisible(c) || is_lookalike(c))
+    };
     // Some file systems and frameworks drop white space at the ends of a name.
-    (clean && decoded.trim() == decoded).then(|| decoded.into())
+    clean && segment.trim() == segment
 }
 
 /// Whether a segment has only `pchar`s (RFC 3986 §3.3) but `;`, and encodes only what has to be encoded.
@@ -146,7 +169,8 @@ mod tests {
             let target = Target::parse(raw.as_bytes()).expect(raw);
             assert_eq!(target.raw(), raw);
             assert_eq!(target.segments().collect::<Vec<_>>(), segments, "`{raw}`");
-            assert_eq!(target.path(), raw.split('?').next().expect("path"));
+            let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
+            assert_eq!((target.path(), target.query()), (path, query));
         }
     }
 

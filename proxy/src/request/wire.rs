@@ -5,6 +5,7 @@
 //! checked first, by the grammar of RFC 9112 and nothing looser.
 
 use http::Version;
+use memchr::{memchr, memmem};
 use sentinel_core::Denial;
 
 use super::{HeadLimits, Target, fields, framing, host, method};
@@ -19,7 +20,7 @@ pub fn end_of_head(bytes: &[u8], scanned: usize, limits: HeadLimits) -> Result<O
     let within = bytes.get(..limits.bytes).unwrap_or(bytes);
     let start = scanned.saturating_sub(3);
     let fresh = within.get(start..).unwrap_or_default();
-    match fresh.windows(4).position(|four| four == b"\r\n\r\n") {
+    match memmem::find(fresh, b"\r\n\r\n") {
         Some(found) => Ok(start.checked_add(found).and_then(|end| end.checked_add(4))),
         None if bytes.len() >= limits.bytes => Err(Denial::HeadTooLarge),
         None if has_bare_line_break(before(within, start), fresh) => Err(Denial::HeaderInvalid),
@@ -36,9 +37,7 @@ pub fn check(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
         return Err(Denial::HeaderInvalid);
     }
     let head = head.strip_suffix(b"\r\n\r\n").ok_or(Denial::HeaderInvalid)?;
-    let mut lines = head
-        .split(|b| *b == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = lines(head);
     let version = request_line(lines.next().unwrap_or_default())?;
 
     let mut hosts = Vec::new();
@@ -80,7 +79,7 @@ fn request_line(line: &[u8]) -> Result<Version, Denial> {
 
 /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), without line folding.
 fn field_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|b| *b == b':')?;
+    let colon = memchr(b':', line)?;
     let (name, value) = line.split_at_checked(colon)?;
     let value = trim(value.get(1..)?);
     let well_formed =
@@ -98,7 +97,33 @@ fn trim(mut value: &[u8]) -> &[u8] {
 
 /// `tchar` (RFC 9110 §5.6.2).
 fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const IS_TOKEN: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0_u8);
+        while byte < 128 {
+            table[byte as usize] = matches!(
+                byte,
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-'
+                    | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+            byte += 1;
+        }
+        table
+    };
+    IS_TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// The pieces between line feeds, each without its carriage return.
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(head);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let (line, behind) = match memchr(b'\n', all).and_then(|end| all.split_at_checked(end)) {
+            Some((line, behind)) => (line, behind.get(1..)),
+            None => (all, None),
+        };
+        rest = behind;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// The byte in front of `start`.
@@ -111,14 +136,15 @@ fn before(bytes: &[u8], start: usize) -> u8 {
 }
 
 /// Whether a CR or an LF stands without the other.
-fn has_bare_line_break(mut previous: u8, bytes: &[u8]) -> bool {
-    for &byte in bytes {
-        if (byte == b'\n') != (previous == b'\r') {
-            return true;
-        }
-        previous = byte;
-    }
-    false
+fn has_bare_line_break(previous: u8, bytes: &[u8]) -> bool {
+    let is_bare = |(previous, byte): (&u8, &u8)| (*byte == b'\n') != (*previous == b'\r');
+    let rest = bytes.get(1..).unwrap_or_default();
+    // To the end in every case: without a way out the comparison is made for many bytes at once.
+    let within = bytes
+        .iter()
+        .zip(rest)
+        .fold(false, |found, pair| found | is_bare(pair));
+    within | bytes.first().is_some_and(|first| is_bare((&previous, first)))
 }
 
 #[cfg(test)]

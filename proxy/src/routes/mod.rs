@@ -1,21 +1,32 @@
 //! The policy, compiled: for a request, the one route that counts.
 //!
-//! A named host goes before any host, and on one host the most specific path wins ([`trie`]), whatever the order in the
-//! file. What no route is for is nobody's, and so is what only looks like a literal of a path: it is not forwarded.
+//! A named host goes before a wildcard, and this before any host; for one host the most specific path wins ([`trie`]), and
+//! for one path the route with the most conditions that are met ([`conditions`]), whatever the order in the file. What no
+//! route is for is nobody's, and so is what only looks like a literal of a path: it is not forwarded.
+//!
+//! Conditions choose between routes and protect nothing: a client who leaves out, doubles or misspells what they ask for is
+//! judged by the next route, so each must ask by itself for all that its service needs.
 
+mod conditions;
+mod shown;
 mod trie;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use percent_encoding::percent_decode_str;
-use sentinel_config::edge::{Access, Config, HostPattern, PathPattern, RoutePattern, RouteSettings, Segment};
+use sentinel_config::edge::{
+    self, Access, Config, Expected, HostPattern, PathPattern, RoutePattern, RouteSettings, Segment,
+};
 
 use crate::authn::Accepts;
 use crate::request::{CanonicalRequest, Target};
+use crate::traffic::{InvalidTraffic, Traffic};
 use crate::upstreams::Upstream;
+use conditions::Conditions;
+pub(crate) use shown::Described;
 use trie::{Piece, Trie};
 
 /// One route of the policy.
@@ -23,12 +34,14 @@ use trie::{Piece, Trie};
 pub struct Route {
     name: Box<str>,
     params: Vec<(Box<str>, usize)>,
+    tail: Option<usize>,
     access: Access,
     upstream_name: Box<str>,
     upstream: Arc<Upstream>,
     max_staleness: Duration,
     timeout: Duration,
     accepts: Accepts,
+    traffic: Traffic,
     settings: RouteSettings,
 }
 
@@ -36,8 +49,31 @@ pub struct Route {
 #[derive(Debug)]
 pub struct Table {
     routes: Vec<Arc<Route>>,
-    named: HashMap<Box<str>, Trie<usize>>,
-    any: Trie<usize>,
+    exact: HashMap<Box<str>, Trie<Choices>>,
+    /// By what stands behind the first dot.
+    wildcard: HashMap<Box<str>, Trie<Choices>>,
+    any: Trie<Choices>,
+}
+
+/// The routes with one method, host and path, those with the most conditions first.
+#[derive(Debug, Default)]
+struct Choices(Vec<Choice>);
+
+/// A route, by its number, and what a request must have besides.
+#[derive(Debug)]
+struct Choice {
+    conditions: Conditions,
+    route: usize,
+}
+
+impl Choices {
+    fn pick(&self, fields: &HeaderMap, query: &str) -> Option<usize> {
+        let met = self
+            .0
+            .iter()
+            .find(|choice| choice.conditions.are_met(fields, query));
+        met.map(|choice| choice.route)
+    }
 }
 
 /// Why routes are not a policy.
@@ -45,7 +81,7 @@ pub struct Table {
 pub enum InvalidRoutes {
     /// Two routes are for the same requests.
     #[error(
-        "`{first}` and `{second}` are for the same requests, for example `{example}`: remove one, or make one of them more specific"
+        "`{first}` and `{second}` are for the same requests, for example {example}: remove one, or make one of them more specific"
     )]
     Tie {
         /// The one that was there.
@@ -63,6 +99,22 @@ pub enum InvalidRoutes {
         /// Where it leads.
         to: String,
     },
+    /// A condition speaks of a header field that there cannot be.
+    #[error("`{route}` asks for the header field `{name}`, and that is no name of one: choose another")]
+    Condition {
+        /// The route.
+        route: String,
+        /// The name.
+        name: String,
+    },
+    /// A route has a rule that cannot be followed.
+    #[error("`{route}`: {reason}")]
+    Traffic {
+        /// The route.
+        route: String,
+        /// What is wrong with the rule.
+        reason: InvalidTraffic,
+    },
 }
 
 impl Table {
@@ -71,6 +123,17 @@ impl Table {
     /// # Errors
     /// Two routes of equal rank, or a route without an upstream.
     pub fn compile(config: &Config) -> Result<Self, InvalidRoutes> {
+        Self::of(config, &config.routes)
+    }
+
+    /// Some routes of a configuration: to find out what would be without the others.
+    ///
+    /// # Errors
+    /// Two routes of equal rank, or a route without an upstream.
+    pub fn of<'r>(
+        config: &Config,
+        routes: impl IntoIterator<Item = &'r edge::Route>,
+    ) -> Result<Self, InvalidRoutes> {
         let upstreams: HashMap<&str, Arc<Upstream>> = config
             .upstreams
             .iter()
@@ -78,10 +141,11 @@ impl Table {
             .collect();
         let mut table = Self {
             routes: Vec::new(),
-            named: HashMap::new(),
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
             any: Trie::default(),
         };
-        for route in &config.routes {
+        for (number, route) in routes.into_iter().enumerate() {
             let upstream = upstreams
                 .get(route.to.as_str())
                 .ok_or_else(|| InvalidRoutes::Upstream {
@@ -89,16 +153,28 @@ impl Table {
                     to: route.to.clone(),
                 })?;
             table.insert(
-                &route.pattern,
+                route,
                 Route {
-                    name: route.pattern.to_string().into(),
+                    name: name(route).into(),
                     params: params(&route.pattern.path),
+                    tail: tail(&route.pattern.path),
                     access: route.access.clone(),
                     upstream_name: route.to.as_str().into(),
                     upstream: Arc::clone(upstream),
                     max_staleness: config.max_staleness(route),
                     timeout: config.timeout(route),
-                    accepts: Accepts::from_settings(&route.settings),
+                    accepts: Accepts::from_settings(
+                        &route.settings,
+                        config
+                            .upstream(route)
+                            .and_then(|upstream| upstream.service.as_ref()),
+                    ),
+                    traffic: Traffic::compile(config, route, number).map_err(|reason| {
+                        InvalidRoutes::Traffic {
+                            route: route.pattern.to_string(),
+                            reason,
+                        }
+                    })?,
                     settings: route.settings.clone(),
                 },
             )?;
@@ -106,18 +182,28 @@ impl Table {
         Ok(table)
     }
 
-    /// The route for a request.
-    pub fn find(&self, request: &CanonicalRequest) -> Option<&Arc<Route>> {
-        let (path, method) = (request.target.segments(), request.method.as_str());
-        let named = self.named.get(request.host.name());
-        let named = named
-            .map_or(Ok(None), |trie| trie.find(path.clone(), method))
-            .ok()?;
-        let index = match named {
-            Some(index) => index,
-            None => self.any.find(path, method).ok()??,
+    /// The route for a request with these header fields.
+    pub fn find(&self, request: &CanonicalRequest, fields: &HeaderMap) -> Option<&Arc<Route>> {
+        let host = request.host.name();
+        let exact = self.exact.get(host);
+        let wildcard = || {
+            let (_, parent) = host.split_once('.').filter(|_| !self.wildcard.is_empty())?;
+            self.wildcard.get(parent)
         };
-        self.routes.get(index)
+        let path = request.target.segments();
+        let pick = |choices: &Choices| choices.pick(fields, request.target.query());
+        let find = |trie: &Trie<Choices>| trie.find(path.clone(), request.method.as_str(), &pick);
+        // What looks like a literal leads nowhere, and not to a host that is less specific.
+        let found = exact.map_or(Ok(None), find).ok()?;
+        let found = match found {
+            None => wildcard().map_or(Ok(None), find).ok()?,
+            found => found,
+        };
+        let found = match found {
+            None => find(&self.any).ok()?,
+            found => found,
+        };
+        self.routes.get(found?)
     }
 
     /// All routes, in the order of the file.
@@ -125,28 +211,43 @@ impl Table {
         self.routes.iter().map(AsRef::as_ref)
     }
 
-    fn insert(&mut self, pattern: &RoutePattern, route: Route) -> Result<(), InvalidRoutes> {
-        let trie = match &pattern.host {
-            HostPattern::Exact(host) => self.named.entry(host.as_str().into()).or_default(),
+    fn insert(&mut self, from: &edge::Route, route: Route) -> Result<(), InvalidRoutes> {
+        let RoutePattern { method, host, path } = &from.pattern;
+        let trie = match host {
+            HostPattern::Exact(host) => self.exact.entry(host.as_str().into()).or_default(),
+            HostPattern::Wildcard(parent) => self.wildcard.entry(parent.as_str().into()).or_default(),
             HostPattern::Any => &mut self.any,
         };
-        trie.insert(&pieces(&pattern.path), pattern.method.as_str(), self.routes.len())
-            .map_err(|earlier| InvalidRoutes::Tie {
-                first: self
-                    .routes
-                    .get(earlier)
-                    .map_or("", |first| first.name())
-                    .to_owned(),
-                second: route.name().to_owned(),
-                example: pattern.example(),
+        let conditions =
+            Conditions::compile(&from.settings.when).map_err(|field| InvalidRoutes::Condition {
+                route: route.name().to_owned(),
+                name: field.0,
             })?;
+        let Choices(alike) = trie.entry(&pieces(path), method.as_str());
+        for known in alike.iter() {
+            let earlier = self.routes.get(known.route);
+            let both = earlier.and_then(|earlier| earlier.settings.when.tie(&from.settings.when));
+            if let (Some(earlier), Some(both)) = (earlier, both) {
+                return Err(InvalidRoutes::Tie {
+                    first: earlier.name().to_owned(),
+                    second: route.name().to_owned(),
+                    example: edge::example_request(&from.pattern, &both),
+                });
+            }
+        }
+        let at = alike.partition_point(|known| known.conditions.count() >= conditions.count());
+        let new = Choice {
+            conditions,
+            route: self.routes.len(),
+        };
+        alike.insert(at, new);
         self.routes.push(Arc::new(route));
         Ok(())
     }
 }
 
 impl Route {
-    /// The route as the operator wrote it.
+    /// The route as the operator wrote it, with its conditions.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -159,6 +260,11 @@ impl Route {
     /// The service that the route leads to.
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
+    }
+
+    /// What the operator called that service.
+    pub fn upstream_name(&self) -> &str {
+        &self.upstream_name
     }
 
     /// How old the replica's knowledge may be.
@@ -176,6 +282,11 @@ impl Route {
         &self.accepts
     }
 
+    /// What the route does with requests besides deciding about them.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     /// Everything else that the operator said about the route.
     pub fn settings(&self) -> &RouteSettings {
         &self.settings
@@ -186,59 +297,37 @@ impl Route {
         let (_, index) = self.params.iter().find(|(known, _)| **known == *name)?;
         target.segments().nth(*index).filter(|value| !value.is_empty())
     }
-}
 
-/// The line of a route in the table that `check` prints.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.name, self.upstream_name)?;
-        match &self.access {
-            Access::Public => f.write_str("  public"),
-            Access::Protected { credentials, require } => {
-                write!(f, "  {credentials}: {}", Described(require))
-            }
-        }?;
-        write!(
-            f,
-            "  (max_staleness {:?}, timeout {:?})",
-            self.max_staleness, self.timeout
-        )
+    /// What the tail of the path stands for, as it stands in the target: segments in canonical spelling with slashes between
+    /// them, and none before.
+    pub fn tail<'t>(&self, target: &'t Target) -> Option<&'t str> {
+        let (slash, _) = target.path().match_indices('/').nth(self.tail?)?;
+        target.path().get(slash.checked_add(1)?..)
     }
 }
 
-/// A requirement in words.
-struct Described<'a>(&'a sentinel_config::edge::Requirement);
-
-impl fmt::Display for Described<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use sentinel_config::edge::{IdTemplate, Requirement};
-        let joined = |f: &mut fmt::Formatter<'_>, all: &[Requirement], word: &str| {
-            f.write_str("(")?;
-            for (index, one) in all.iter().enumerate() {
-                if index > 0 {
-                    f.write_str(word)?;
-                }
-                Described(one).fmt(f)?;
-            }
-            f.write_str(")")
-        };
-        match self.0 {
-            Requirement::All(all) => joined(f, all, " and "),
-            Requirement::Any(any) => joined(f, any, " or "),
-            Requirement::SignedIn => f.write_str("signed in"),
-            Requirement::Role(role) => write!(f, "role {role}"),
-            Requirement::Action(action) => write!(f, "action {}/{}", action.service, action.action),
-            Requirement::Service(service) => write!(f, "service {service}"),
-            Requirement::Permission(template) => {
-                write!(f, "permission {}/{}/", template.service, template.resource_type)?;
-                match &template.id {
-                    IdTemplate::Param(name) => write!(f, "{{{name}}}"),
-                    IdTemplate::Literal(id) => f.write_str(id),
-                }?;
-                write!(f, "#{}", template.permission)
-            }
-        }
+/// What a route is known by: its pattern and, behind `when`, what else a request must have.
+fn name(route: &edge::Route) -> String {
+    let when = &route.settings.when;
+    let mut name = route.pattern.to_string();
+    let shown = |expected: &Expected| match expected {
+        Expected::Any => "*".to_owned(),
+        Expected::Exactly(value) => value.clone(),
+    };
+    let fields = when
+        .headers
+        .iter()
+        .map(|(field, expected)| format!("{field}: {}", shown(expected)));
+    let parameters = when
+        .query
+        .iter()
+        .map(|(parameter, expected)| format!("?{parameter}={}", shown(expected)));
+    let conditions: Vec<String> = fields.chain(parameters).collect();
+    if !conditions.is_empty() {
+        name.push_str(" when ");
+        name.push_str(&conditions.join(", "));
     }
+    name
 }
 
 fn pieces(path: &PathPattern) -> Vec<Piece> {
@@ -248,7 +337,8 @@ fn pieces(path: &PathPattern) -> Vec<Piece> {
         .map(|segment| match segment {
             // INVARIANT: a literal of a pattern is UTF-8 when decoded; what were not could never match.
             Segment::Literal(text) => Piece::Literal(percent_decode_str(text).decode_utf8_lossy().into()),
-            Segment::Param(_) => Piece::Parameter,
+            Segment::Param { kind, .. } => Piece::Parameter(*kind),
+            Segment::Tail(_) => Piece::Tail,
         })
         .collect();
     if path.trailing_slash {
@@ -261,11 +351,18 @@ fn params(path: &PathPattern) -> Vec<(Box<str>, usize)> {
     let named = path.segments.iter().enumerate();
     named
         .filter_map(|(index, segment)| match segment {
-            Segment::Param(name) => Some((name.as_str().into(), index)),
-            Segment::Literal(_) => None,
+            Segment::Param { name, .. } => Some((name.as_str().into(), index)),
+            Segment::Literal(_) | Segment::Tail(_) => None,
         })
         .collect()
 }
 
+fn tail(path: &PathPattern) -> Option<usize> {
+    let is_tail = |segment: &Segment| matches!(segment, Segment::Tail(_));
+    path.segments.iter().position(is_tail)
+}
+
+#[cfg(test)]
+mod differential;
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ fn request(method: &str, host: &str, path: &str) -> CanonicalRequest {
 
 fn found(table: &Table, method: &str, host: &str, path: &str) -> Option<String> {
     table
-        .find(&request(method, host, path))
+        .find(&request(method, host, path), &HeaderMap::new())
         .map(|route| route.name().to_owned())
 }
 
@@ -84,7 +84,7 @@ fn a_named_host_goes_before_any_and_a_literal_before_a_parameter() {
 fn a_parameter_is_one_decoded_segment() {
     let table = table(POLICY);
     let request = request("GET", "docs.example", "/documents/a%20b");
-    let route = table.find(&request).expect("a route");
+    let route = table.find(&request, &HeaderMap::new()).expect("a route");
     assert_eq!(route.param("doc_id", &request.target), Some("a b"));
     assert_eq!(route.param("id", &request.target), None);
 }
@@ -108,4 +108,77 @@ fn the_table_can_be_read() {
     GET docs.example/documents/{doc_id} -> docs  user: permission docs/document/{doc_id}#view  (max_staleness 900s, timeout 30s)
     GET docs.example/healthz -> docs  public  (max_staleness 900s, timeout 30s)
     ");
+}
+
+const WIDE: &str = r#"
+  - { match: "GET *.example/files/{rest*}", to: docs, public: true }
+  - { match: "GET a.example/files/{id:int}", to: docs, public: true }
+  - { match: "GET /files/{rest*}", to: docs, require: { signed_in: true } }
+  - { match: "GET a.example/search", to: docs, public: true }
+  - { match: "GET a.example/search", to: docs, public: true, when: { headers: { x-tenant: acme } } }
+  - { match: "GET a.example/search", to: docs, public: true, when: { headers: { x-tenant: acme }, query: { draft: "*" } } }
+"#;
+
+#[test]
+fn an_exact_host_goes_before_a_wildcard_and_this_before_any() {
+    let table = table(WIDE);
+    for (host, path, route) in [
+        ("a.example", "/files/7", Some("GET a.example/files/{id:int}")),
+        ("a.example", "/files/x", Some("GET *.example/files/{rest*}")),
+        ("b.example", "/files/7", Some("GET *.example/files/{rest*}")),
+        ("a.b.example", "/files/7", Some("GET /files/{rest*}")),
+        ("example", "/files/7", Some("GET /files/{rest*}")),
+        ("a.example", "/files/", None),
+        ("a.example", "/Files/7", None),
+    ] {
+        assert_eq!(found(&table, "GET", host, path).as_deref(), route, "{host}{path}");
+    }
+}
+
+#[test]
+fn a_lookalike_on_the_exact_host_is_not_led_to_a_wider_one() {
+    let table = table(WIDE);
+    assert_eq!(found(&table, "GET", "a.example", "/SEARCH"), None);
+    assert_eq!(
+        found(&table, "GET", "a.example", "/FILES/x"),
+        None,
+        "the wildcard's route is not asked"
+    );
+}
+
+#[test]
+fn the_tail_is_what_stands_in_the_target() {
+    let table = table(WIDE);
+    let sent = request("GET", "b.example", "/files/a%20b/c?x=/y");
+    let route = table.find(&sent, &HeaderMap::new()).expect("a route");
+    assert_eq!(route.tail(&sent.target), Some("a%20b/c"));
+    assert_eq!(route.param("rest", &sent.target), None);
+    let sent = request("GET", "a.example", "/files/7");
+    let route = table.find(&sent, &HeaderMap::new()).expect("a route");
+    assert_eq!(
+        (route.tail(&sent.target), route.param("id", &sent.target)),
+        (None, Some("7"))
+    );
+}
+
+#[test]
+fn the_most_conditions_that_are_met_win() {
+    let table = table(WIDE);
+    let named = |tenants: &[&'static str], path: &str| {
+        let mut fields = HeaderMap::new();
+        for tenant in tenants {
+            fields.append("x-tenant", HeaderValue::from_static(tenant));
+        }
+        let route = table.find(&request("GET", "a.example", path), &fields);
+        route.map(|route| route.name().to_owned())
+    };
+    let plain = "GET a.example/search".to_owned();
+    let tenant = format!("{plain} when x-tenant: acme");
+    let draft = format!("{tenant}, ?draft=*");
+    assert_eq!(named(&[], "/search?draft=1"), Some(plain.clone()));
+    assert_eq!(named(&["acme"], "/search"), Some(tenant.clone()));
+    assert_eq!(named(&["acme"], "/search?draft=1"), Some(draft));
+    // What is there twice is not there.
+    assert_eq!(named(&["acme"], "/search?draft=1&draft=1"), Some(tenant));
+    assert_eq!(named(&["acme", "acme"], "/search?draft=1"), Some(plain));
 }

@@ -1,33 +1,45 @@
 //! A tree of path segments that finds the most specific pattern for a path.
 //!
-//! Segment by segment from the left, a literal goes before a parameter. Two different patterns that match one path
-//! therefore never have equal rank; equal patterns are refused when they are put in.
+//! Segment by segment from the left, a literal goes before a parameter with a type, this before one without, and this
+//! before a tail. Two different patterns that match one path therefore never have equal rank; what tells routes with the
+//! very same pattern apart is not known here.
 //!
 //! A segment that only looks like a literal (`Secret`, `secret.` beside `secret`) leads nowhere: many a service would take
 //! it for that literal, and would be asked under a parameter's rule for what the literal's rule protects.
+//!
+//! Looking something up takes no memory, unless a segment outside of ASCII stands where literals are.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::request::characters::fold;
+use sentinel_config::edge::ParamKind;
+
+use crate::request::characters::{fold, fold_within};
 
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Piece {
     /// Exactly this decoded text; empty behind a trailing slash.
     Literal(Box<str>),
-    /// Any one segment that is not empty.
-    Parameter,
+    /// Any one segment of this kind.
+    Parameter(ParamKind),
+    /// All the rest: at least one segment, and none that is empty.
+    Tail,
 }
 
 /// Patterns and what they lead to, by method.
 #[derive(Debug)]
 pub(crate) struct Trie<T> {
     literals: HashMap<Box<str>, Trie<T>>,
-    /// What the literals are for a careless reader.
-    folded: HashSet<Box<str>>,
-    parameter: Option<Box<Trie<T>>>,
-    here: Vec<(&'static str, T)>,
+    lookalikes: Lookalikes,
+    /// The most specific kind first.
+    parameters: Vec<(ParamKind, Trie<T>)>,
+    tail: Ends<T>,
+    here: Ends<T>,
 }
+
+/// What patterns that end here lead to, by method.
+#[derive(Debug)]
+struct Ends<T>(Vec<(&'static str, T)>);
 
 /// A segment of the path looks like a literal of a pattern and is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,69 +49,128 @@ impl<T> Default for Trie<T> {
     fn default() -> Self {
         Self {
             literals: HashMap::new(),
-            folded: HashSet::new(),
-            parameter: None,
-            here: Vec::new(),
+            lookalikes: Lookalikes::default(),
+            parameters: Vec::new(),
+            tail: Ends(Vec::new()),
+            here: Ends(Vec::new()),
         }
     }
 }
 
-impl<T: Copy> Trie<T> {
-    /// Puts a pattern in, for one method.
-    ///
-    /// # Errors
-    /// What the very same pattern and method lead to already.
-    pub(crate) fn insert(&mut self, pattern: &[Piece], method: &'static str, value: T) -> Result<(), T> {
+impl<T: Default> Trie<T> {
+    /// What a pattern leads to for one method. What follows a tail is not looked at.
+    pub(crate) fn entry(&mut self, pattern: &[Piece], method: &'static str) -> &mut T {
         match pattern.split_first() {
-            Some((Piece::Literal(text), tail)) => {
-                self.folded.insert(fold(text).into());
+            Some((Piece::Literal(text), rest)) => {
+                self.lookalikes.add(text);
                 let next = self.literals.entry(text.clone()).or_default();
-                next.insert(tail, method, value)
+                next.entry(rest, method)
             }
-            Some((Piece::Parameter, tail)) => {
-                self.parameter.get_or_insert_default().insert(tail, method, value)
-            }
-            None => {
-                if let Some(earlier) = self.at_this_end(method) {
-                    return Err(earlier);
-                }
-                self.here.push((method, value));
-                Ok(())
-            }
+            Some((Piece::Parameter(kind), rest)) => self.parameter(*kind).entry(rest, method),
+            Some((Piece::Tail, _)) => self.tail.entry(method),
+            None => self.here.entry(method),
         }
     }
 
-    /// What the most specific pattern for this path and method leads to.
+    fn parameter(&mut self, kind: ParamKind) -> &mut Self {
+        let at = self.parameters.partition_point(|(known, _)| *known > kind);
+        if self.parameters.get(at).is_none_or(|(known, _)| *known != kind) {
+            self.parameters.insert(at, (kind, Self::default()));
+        }
+        &mut self.parameters[at].1
+    }
+}
+
+impl<T> Trie<T> {
+    /// What `pick` takes from the most specific pattern for this path and method from which it takes anything.
     ///
     /// # Errors
     /// The path is to lead nowhere, whatever other patterns there are.
-    pub(crate) fn find<'p>(
+    pub(crate) fn find<'p, R>(
         &self,
-        mut path: impl Iterator<Item = &'p str> + Clone,
+        path: impl Iterator<Item = &'p str> + Clone,
         method: &str,
-    ) -> Result<Option<T>, Lookalike> {
-        let Some(segment) = path.next() else {
-            return Ok(self.at_this_end(method));
+        pick: &impl Fn(&T) -> Option<R>,
+    ) -> Result<Option<R>, Lookalike> {
+        let mut rest = path.clone();
+        let Some(segment) = rest.next() else {
+            return Ok(self.here.get(method).and_then(pick));
         };
         match self.literals.get(segment) {
             Some(literal) => {
-                let found = literal.find(path.clone(), method)?;
+                let found = literal.find(rest.clone(), method, pick)?;
                 if found.is_some() {
                     return Ok(found);
                 }
             }
-            None if self.folded.contains(fold(segment).as_str()) => return Err(Lookalike),
+            None if self.lookalikes.include(segment) => return Err(Lookalike),
             None => {}
         }
-        match &self.parameter {
-            Some(parameter) if !segment.is_empty() => parameter.find(path, method),
-            _ => Ok(None),
+        for (kind, parameter) in &self.parameters {
+            if kind.accepts(segment) {
+                let found = parameter.find(rest.clone(), method, pick)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
         }
+        let mut whole = path;
+        Ok(self
+            .tail
+            .get(method)
+            .filter(|_| whole.all(|segment| !segment.is_empty()))
+            .and_then(pick))
+    }
+}
+
+impl<T> Ends<T> {
+    fn get(&self, method: &str) -> Option<&T> {
+        let found = self.0.iter().find(|(known, _)| *known == method);
+        found.map(|(_, value)| value)
+    }
+}
+
+impl<T: Default> Ends<T> {
+    fn entry(&mut self, method: &'static str) -> &mut T {
+        let known = self.0.iter().position(|(known, _)| *known == method);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((method, T::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+}
+
+/// What the literals at one place of a path are for a careless reader.
+#[derive(Debug, Default)]
+struct Lookalikes {
+    folded: HashSet<Box<str>>,
+    longest: usize,
+    /// Whether a literal is not what it folds to.
+    any_odd: bool,
+}
+
+impl Lookalikes {
+    fn add(&mut self, literal: &str) {
+        let folded = fold(literal);
+        self.any_odd |= folded != literal;
+        self.longest = self.longest.max(folded.len());
+        self.folded.insert(folded.into());
     }
 
-    fn at_this_end(&self, method: &str) -> Option<T> {
-        let found = self.here.iter().find(|(known, _)| *known == method);
-        found.map(|(_, value)| *value)
+    /// Whether a segment, which is none of the literals itself, looks like one of them.
+    fn include(&self, segment: &str) -> bool {
+        if self.folded.is_empty() {
+            return false;
+        }
+        let mut room = [0; 64];
+        match fold_within(segment, &mut room) {
+            Some(seen) if seen.len() > self.longest => false,
+            // It is what it folds to, and so are the literals.
+            Some(seen) if seen == segment && !self.any_odd => false,
+            Some(seen) => self.folded.contains(seen),
+            None => self.folded.contains(fold(segment).as_str()),
+        }
     }
 }
 
@@ -112,22 +183,31 @@ mod tests {
             .split('/')
             .skip(1)
             .map(|piece| match piece {
-                "{}" => Piece::Parameter,
+                "{}" => Piece::Parameter(ParamKind::Any),
+                "{slug}" => Piece::Parameter(ParamKind::Slug),
+                "{int}" => Piece::Parameter(ParamKind::Int),
+                "{uuid}" => Piece::Parameter(ParamKind::Uuid),
+                "{*}" => Piece::Tail,
                 literal => Piece::Literal(literal.into()),
             })
             .collect()
     }
 
-    fn table(patterns: &[(&'static str, &str)]) -> Trie<usize> {
-        let mut trie = Trie::default();
+    fn table(patterns: &[(&'static str, &str)]) -> Trie<Option<usize>> {
+        let mut trie: Trie<Option<usize>> = Trie::default();
         for (index, (method, pattern)) in patterns.iter().enumerate() {
-            trie.insert(&pieces(pattern), method, index).expect("new");
+            let before = trie.entry(&pieces(pattern), method).replace(index);
+            assert_eq!(before, None, "`{pattern}` stands twice");
         }
         trie
     }
 
-    fn find(trie: &Trie<usize>, method: &str, path: &str) -> Option<usize> {
-        trie.find(path.split('/').skip(1), method).ok().flatten()
+    fn lookup(trie: &Trie<Option<usize>>, method: &str, path: &str) -> Result<Option<usize>, Lookalike> {
+        trie.find(path.split('/').skip(1), method, &|value| *value)
+    }
+
+    fn find(trie: &Trie<Option<usize>>, method: &str, path: &str) -> Option<usize> {
+        lookup(trie, method, path).ok().flatten()
     }
 
     #[test]
@@ -185,7 +265,7 @@ mod tests {
             ("GET", "/{}/{}"),
             ("POST", "/{}/x"),
         ]);
-        let lookup = |path: &str| trie.find(path.split('/').skip(1), "GET");
+        let lookup = |path: &str| lookup(&trie, "GET", path);
         for path in [
             "/a/Secret",
             "/a/secret.",
@@ -209,9 +289,120 @@ mod tests {
     }
 
     #[test]
-    fn the_same_pattern_twice_is_refused() {
-        let mut trie = table(&[("GET", "/a/{}")]);
-        assert_eq!(trie.insert(&pieces("/a/{}"), "GET", 9), Err(0));
-        assert_eq!(trie.insert(&pieces("/a/{}"), "PUT", 9), Ok(()));
+    fn a_kind_goes_before_a_wider_one() {
+        const UUID: &str = "0190a0a0-0000-7000-8000-000000000001";
+        let mut patterns = vec![
+            ("GET", "/{*}"),
+            ("GET", "/{}"),
+            ("GET", "/{slug}"),
+            ("GET", "/{int}"),
+            ("GET", "/{uuid}"),
+            ("GET", "/7"),
+        ];
+        for _ in 0..patterns.len() {
+            patterns.rotate_left(1);
+            let trie = table(&patterns);
+            let uuid = format!("/{UUID}");
+            for (path, pattern) in [
+                ("/7", "/7"),
+                ("/8", "/{int}"),
+                ("/07", "/{slug}"),
+                (uuid.as_str(), "/{uuid}"),
+                ("/a-b", "/{slug}"),
+                ("/a_b", "/{}"),
+                ("/A", "/{}"),
+                ("/7/7", "/{*}"),
+            ] {
+                let found = find(&trie, "GET", path).expect(path);
+                assert_eq!(patterns[found].1, pattern, "`{path}`");
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_that_is_not_of_the_kind_has_no_route() {
+        let trie = table(&[("GET", "/a/{int}"), ("GET", "/b/{uuid}/c")]);
+        for path in ["/a/x", "/a/07", "/a/", "/a/7/", "/b/7/c", "/b//c"] {
+            assert_eq!(find(&trie, "GET", path), None, "`{path}`");
+        }
+        assert_eq!(find(&trie, "GET", "/a/7"), Some(0));
+    }
+
+    #[test]
+    fn a_tail_is_one_segment_or_more_and_none_is_empty() {
+        let trie = table(&[
+            ("GET", "/files/{*}"),
+            ("GET", "/files/{int}/info"),
+            ("POST", "/{*}"),
+        ]);
+        for (method, path, found) in [
+            ("GET", "/files/a", Some(0)),
+            ("GET", "/files/a/b/c", Some(0)),
+            ("GET", "/files/7/info", Some(1)),
+            ("GET", "/files/x/info", Some(0)),
+            ("GET", "/files", None),
+            ("GET", "/files/", None),
+            ("GET", "/files/a/", None),
+            ("POST", "/files/7/info", Some(2)),
+            ("POST", "/x", Some(2)),
+            ("POST", "/", None),
+        ] {
+            assert_eq!(find(&trie, method, path), found, "{method} {path}");
+        }
+        assert_eq!(trie.find(std::iter::empty(), "POST", &|value| *value), Ok(None));
+        assert_eq!(
+            lookup(&trie, "GET", "/files/7/Info"),
+            Err(Lookalike),
+            "a tail takes no lookalike either"
+        );
+        assert_eq!(lookup(&trie, "GET", "/Files/a"), Err(Lookalike));
+    }
+
+    #[test]
+    fn what_is_not_picked_leaves_the_way_to_wider_patterns() {
+        let trie = table(&[("GET", "/a/b"), ("GET", "/a/{}"), ("GET", "/{*}")]);
+        let except = |refused: &'static [usize]| {
+            let pick = move |value: &Option<usize>| value.filter(|value| !refused.contains(value));
+            trie.find("a/b".split('/'), "GET", &pick)
+        };
+        assert_eq!(except(&[]), Ok(Some(0)));
+        assert_eq!(except(&[0]), Ok(Some(1)));
+        assert_eq!(except(&[0, 1]), Ok(Some(2)));
+        assert_eq!(except(&[0, 1, 2]), Ok(None));
+    }
+
+    #[test]
+    fn an_odd_literal_is_protected_from_its_plain_form() {
+        let trie = table(&[("GET", "/Secret"), ("GET", "/caf\u{e9}"), ("GET", "/{}")]);
+        assert_eq!(lookup(&trie, "GET", "/Secret"), Ok(Some(0)));
+        for path in ["/secret", "/SECRET", "/secret.", "/CAF\u{c9}"] {
+            assert_eq!(lookup(&trie, "GET", path), Err(Lookalike), "`{path}`");
+        }
+        assert_eq!(lookup(&trie, "GET", "/cafe"), Ok(Some(2)));
+        let long = format!("/{}", "A".repeat(100));
+        assert_eq!(lookup(&trie, "GET", &long), Ok(Some(2)));
+    }
+
+    mod looking_alike {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        proptest! {
+            /// The short ways come to the same as folding everything.
+            #[test]
+            fn is_having_the_same_fold(
+                literals in proptest::collection::vec("[a-bA-B. \u{e9}\u{c9}\u{200b}]{0,3}", 1..4),
+                segment in "[a-bA-B. \u{e9}\u{c9}\u{200b}]{0,4}",
+            ) {
+                prop_assume!(!literals.contains(&segment));
+                let mut lookalikes = Lookalikes::default();
+                for literal in &literals {
+                    lookalikes.add(literal);
+                }
+                let expected = literals.iter().any(|literal| fold(literal) == fold(&segment));
+                prop_assert_eq!(lookalikes.include(&segment), expected);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sentinel_proxy::doorway::Limits;
 
-use crate::harness::{Client, World, bearer, get};
+use crate::harness::{Client, POLICY, World, bearer, get};
 use crate::testing::{OLGA, facts, token_of};
 
 #[tokio::test]
@@ -112,6 +112,82 @@ async fn connections_are_capped() {
     assert_eq!(world.service.requests().len(), 1);
     drop(first);
     assert_eq!(second.read_answer().await.status, 200);
+}
+
+/// P11: one client cannot have them all.
+#[tokio::test]
+async fn an_address_has_its_share_of_connections() {
+    let limits = Limits {
+        per_address: 1,
+        ..Limits::default()
+    };
+    let world = World::with(facts(), limits.clone()).await;
+    let mut first = Client::connect(world.running.http()).await;
+    first.write(get("/public", &[]).as_bytes()).await;
+    assert_eq!(first.read_answer().await.status, 200);
+    let mut second = Client::connect(world.running.http()).await;
+    assert!(second.is_closed().await);
+    let mut operator = Client::connect(world.running.admin()).await;
+    operator.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let counted = "sentinel_edge_connections_turned_away_total{reason=\"crowd\"} 1";
+    assert!(operator.read_answer().await.body.contains(counted));
+
+    // A proxy in front is many clients.
+    let sections = format!("trusted_proxies: [127.0.0.0/8]\nroutes: {POLICY}");
+    let world = World::listening("", &sections, facts(), limits).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(world.running.http()).await;
+        client.write(get("/public", &[]).as_bytes()).await;
+        assert_eq!(client.read_answer().await.status, 200);
+        clients.push(client);
+    }
+}
+
+/// P10: a body that has stopped coming does not hold its connection, nor the service's.
+#[tokio::test]
+async fn a_body_that_stops_is_not_waited_for() {
+    let limits = Limits {
+        body: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let world = World::with(facts(), limits).await;
+    for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+        let mut client = Client::connect(world.running.http()).await;
+        let head = format!("POST /public HTTP/1.1\r\nHost: a.example\r\n{framing}\r\n\r\n3\r\nab");
+        client.write(head.as_bytes()).await;
+        while !client.is_closed().await {
+            client.read_answer().await;
+        }
+    }
+    world.service.wait_until_left().await;
+    assert!(
+        world
+            .service
+            .requests()
+            .iter()
+            .all(|request| !request.ends_with("ab"))
+    );
+}
+
+/// An answer that is not taken does not hold its connection, nor the service's.
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let limits = Limits {
+        body: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let world = World::with(facts(), limits).await;
+    let mut client = Client::connect(world.running.http()).await;
+    client
+        .write(get("/stream", &[&bearer(&token_of(OLGA))]).as_bytes())
+        .await;
+    world.service.wait_for_heads(1).await;
+    let large: &str = Box::leak("x".repeat(1 << 20).into_boxed_str());
+    for _ in 0..14 {
+        world.service.say(large);
+    }
+    world.service.wait_until_left().await;
 }
 
 #[tokio::test]

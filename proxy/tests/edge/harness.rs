@@ -11,7 +11,7 @@ use sentinel_core::{Fact, ManualClock, SystemRandom};
 use sentinel_feed::Replica;
 use sentinel_proxy::doorway::Limits;
 use sentinel_proxy::serve::{Parts, Running, start_with};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
@@ -41,6 +41,7 @@ pub(crate) const POLICY: &str = r#"
   - { match: "GET a.example/poll", to: docs, require: { signed_in: true } }
   - { match: "GET a.example/public/secret", to: docs, require: { role: owner } }
   - { match: "GET a.example/tunnel", to: docs, require: { permission: "docs/document/0190a0a0-0000-7000-8000-000000000001#view" } }
+  - { match: "POST a.example/tiny", to: docs, public: true, max_body: 8B }
 "#;
 
 /// An edge, what is behind it and what it knows.
@@ -65,14 +66,59 @@ impl World {
 
     /// With a state, but never in touch.
     pub(crate) async fn out_of_touch(facts: Vec<Fact>, limits: Limits) -> Self {
-        let service = Recorder::start().await;
+        Self::build(&format!("routes: {POLICY}"), facts, limits).await
+    }
+
+    /// With sections and routes of its own, in touch: `sections` is YAML that follows `listen`, `control_plane` and
+    /// `upstreams` (`docs`, which is the recorder, and `nobody`).
+    pub(crate) async fn with_policy(sections: &str) -> Self {
+        let world = Self::build(sections, facts(), Limits::default()).await;
+        world.replica.touch();
+        world
+    }
+
+    /// With services of its own as well, in touch: `sections` is told where the recorder is, and follows `listen` and
+    /// `control_plane`.
+    pub(crate) async fn with_services(sections: impl FnOnce(SocketAddr) -> String) -> Self {
+        let world = Self::build_with("", sections, facts(), Limits::default()).await;
+        world.replica.touch();
+        world
+    }
+
+    async fn build(sections: &str, facts: Vec<Fact>, limits: Limits) -> Self {
+        Self::listening("", sections, facts, limits).await
+    }
+
+    /// The same; `listen` is more of that section, after a comma.
+    pub(crate) async fn listening(listen: &str, sections: &str, facts: Vec<Fact>, limits: Limits) -> Self {
         let nobody = unused_address().await;
+        let sections = |service| {
+            format!(
+                "upstreams: {{ docs: {{ url: 'http://{service}' }}, nobody: {{ url: 'http://{nobody}' }} }}
+{sections}"
+            )
+        };
+        Self::build_with(listen, sections, facts, limits).await
+    }
+
+    async fn build_with(
+        listen: &str,
+        sections: impl FnOnce(SocketAddr) -> String,
+        facts: Vec<Fact>,
+        limits: Limits,
+    ) -> Self {
+        let service = Recorder::start().await;
+        let sections = sections(service.address);
+        // Some bring a control plane of their own.
+        let control_plane = if sections.contains("control_plane:") {
+            ""
+        } else {
+            "control_plane: { url: http://127.0.0.1:9003, edge_key: some-key }"
+        };
         let text = format!(
-            "listen: {{ http: 127.0.0.1:0, admin: 127.0.0.1:0 }}
-control_plane: {{ url: http://127.0.0.1:9003, edge_key: some-key }}
-upstreams: {{ docs: {{ url: 'http://{}' }}, nobody: {{ url: 'http://{nobody}' }} }}
-routes: {POLICY}",
-            service.address
+            "listen: {{ http: 127.0.0.1:0, admin: 127.0.0.1:0 {listen} }}
+{control_plane}
+{sections}",
         );
         let config = parse_edge(&text, Path::new("edge.yaml"), &BTreeMap::new()).expect("a configuration");
         let replica = Replica::new();
@@ -133,8 +179,8 @@ async fn unused_address() -> SocketAddr {
 }
 
 /// A connection to the edge.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     read: Vec<u8>,
 }
 
@@ -142,7 +188,10 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// In lower case.
     pub(crate) head: String,
+    /// As it came.
+    pub(crate) sent_head: String,
     pub(crate) body: String,
 }
 
@@ -150,6 +199,16 @@ impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self {
             stream: TcpStream::connect(address).await.expect("connected"),
+            read: Vec::new(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over a connection that somebody has made.
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream,
             read: Vec::new(),
         }
     }
@@ -166,6 +225,7 @@ impl Client {
         let answer = Answer {
             status: status.expect("a status"),
             head: head.to_ascii_lowercase(),
+            sent_head: head,
             body: String::new(),
         };
         let length = answer
@@ -243,7 +303,7 @@ impl Answer {
 }
 
 /// A service that records every request, byte for byte, and answers `ok`. `/silent` is never answered, an upgrade is
-/// answered and echoed, and `/stream` and `/poll` are answered with what [`Recorder::say`] is told: everything, and the
+/// answered and echoed, an answer has each line that a request asks for with `X-Answer`, and `/stream` and `/poll` are answered with what [`Recorder::say`] is told: everything, and the
 /// first.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
@@ -290,6 +350,16 @@ impl Recorder {
         );
     }
 
+    /// Waits until no connection to the service is open any more.
+    pub(crate) async fn wait_until_left(&self) {
+        let left = async {
+            while self.words.receiver_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, left).await.expect("everybody has gone");
+    }
+
     /// Heads and bodies of all requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("lock").clone()
@@ -327,6 +397,14 @@ async fn answer_requests(
             };
             read.extend_from_slice(&piece[..count]);
         }
+        let length = if lower.contains("transfer-encoding: chunked") {
+            let Some(length) = read_chunks(&mut stream, &mut read).await else {
+                return;
+            };
+            length
+        } else {
+            length
+        };
         let body: Vec<u8> = read.drain(..length).collect();
         record
             .lock()
@@ -367,14 +445,40 @@ async fn answer_requests(
             let _ = tokio::io::copy(&mut from, &mut to).await;
             return;
         }
-        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: recorder\r\n\r\nok";
+        let mut own = String::new();
+        for line in head.lines() {
+            let wanted = line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("x-answer"));
+            if let Some((_, line)) = wanted {
+                own.push_str(line);
+                own.push_str("\r\n");
+            }
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: recorder\r\n{own}\r\nok");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
     }
 }
 
-async fn take_until_empty_line(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
+/// How long a body in chunks is, as it comes, once it is whole.
+async fn read_chunks(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    loop {
+        if read.starts_with(&END[2..]) {
+            return Some(END.len() - 2);
+        }
+        if let Some(start) = read.windows(END.len()).position(|piece| piece == END) {
+            return Some(start + END.len());
+        }
+        let mut piece = [0; 4096];
+        let Ok(count @ 1..) = stream.read(&mut piece).await else {
+            return None;
+        };
+        read.extend_from_slice(&piece[..count]);
+    }
+}
+
+pub(crate) async fn take_until_empty_line(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
     loop {
         if let Some(start) = read.windows(4).position(|four| four == b"\r\n\r\n") {
             let head: Vec<u8> = read.drain(..start + 4).collect();

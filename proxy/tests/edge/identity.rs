@@ -109,6 +109,7 @@ async fn forged_statements_never_arrive() {
     ");
 }
 
+/// P3: a service may fold `_` and `.` into `-`.
 #[tokio::test]
 async fn spellings_that_fold_into_an_identity_are_refused() {
     let world = World::start().await;
@@ -129,7 +130,7 @@ async fn spellings_that_fold_into_an_identity_are_refused() {
     assert!(world.service.requests().is_empty());
 }
 
-/// Pingora removes what `Connection` nominates. What the edge writes is written after that, and a nomination of anything
+/// P4: Pingora removes what `Connection` nominates. What the edge writes is written after that, and a nomination of anything
 /// but the connection itself is refused before.
 #[tokio::test]
 async fn a_client_cannot_have_the_identity_removed_on_the_way() {

@@ -51,9 +51,9 @@ async fn decisions_are_counted_refused_heads_too() {
     world.get("/gone", &[]).await;
     let metrics = ask(&world, "/metrics").await.body;
     for line in [
-        r#"sentinel_edge_decisions_total{decision="allow",reason="permitted",route="GET a.example/public"} 1"#,
-        r#"sentinel_edge_decisions_total{decision="deny",reason="credential_missing",route="GET a.example/signed-in"} 1"#,
-        r#"sentinel_edge_decisions_total{decision="deny",reason="path_not_canonical",route="none"} 1"#,
+        r#"sentinel_edge_decisions_total{decision="allow",mode="enforce",reason="permitted",route="GET a.example/public"} 1"#,
+        r#"sentinel_edge_decisions_total{decision="deny",mode="enforce",reason="credential_missing",route="GET a.example/signed-in"} 1"#,
+        r#"sentinel_edge_decisions_total{decision="deny",mode="enforce",reason="path_not_canonical",route="none"} 1"#,
         r#"sentinel_edge_upstream_failures_total{reason="upstream_unreachable",route="GET a.example/gone"} 1"#,
         "sentinel_edge_replica_revision 10",
         "sentinel_edge_replica_ready 1",

@@ -1,5 +1,6 @@
 //! Enrolled edge proxies. An edge shows its key to the feed; what is known of the key here is its digest.
 
+pub mod assertion_keys;
 mod repository;
 
 use sentinel_core::Timestamp;
@@ -98,6 +99,8 @@ impl Edges {
             .ok_or(AccessError::EdgeNotFound)?;
         if edge.revoked_at.is_none() {
             repository::revoke(tx, edge.id, self.sources.now()).await?;
+            // Nobody is to believe what it signs from now on. The machine may come back as another edge with the same key.
+            repository::assertion_keys::delete_all(tx, edge.id).await?;
             self.record(tx, Action::EdgeRevoked, actor, &edge).await?;
         }
         Ok(())

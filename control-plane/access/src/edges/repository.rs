@@ -1,5 +1,7 @@
 //! SQL of edges. They belong to the installation, and to no tenant.
 
+pub(super) mod assertion_keys;
+
 use sentinel_core::Timestamp;
 use sentinel_core::id::EdgeId;
 use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional, fetch_scalar_optional};

@@ -12,7 +12,7 @@ use crate::accounts::Identity;
 use crate::error::IdentityError;
 use crate::login::{WorkspaceChoice, entry_of_login};
 use crate::providers::{Expected, Provider, Voucher};
-use crate::sessions::{AuthzMinted, Context, Grant};
+use crate::sessions::{AuthzMinted, Context, Grant, Vouched};
 use crate::tokens::plain_methods;
 
 /// The longest part of a made-up provider's name that is repeated.
@@ -164,10 +164,14 @@ impl Authz {
             .await
             .map_err(IdentityError::from)?;
         let actions = actions.iter().map(|action| action.as_str().to_owned()).collect();
+        let vouched = Vouched {
+            subject: &voucher.subject,
+            issuer: voucher.issuer.as_deref(),
+        };
         let minted = self
             .0
             .sessions
-            .mint_authz(&mut tx, &grant, &service.name, &voucher.subject, actions)
+            .mint_authz(&mut tx, &grant, &service.name, vouched, actions)
             .await?;
         tx.commit().await?;
         Ok(minted)

@@ -219,6 +219,7 @@ impl GitHub {
         let identity = identity(account, addresses);
         Ok(Voucher {
             subject: format!("github|{}", identity.subject),
+            issuer: None,
             identity,
             auth_time: self.clock.now(),
             amr: Vec::new(),

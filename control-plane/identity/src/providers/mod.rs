@@ -87,6 +87,8 @@ pub struct Voucher {
     /// `sub` of the token as an application sees it, which is not always what the account is keyed by; `github|<id>` for a
     /// token of GitHub, which has none.
     pub subject: String,
+    /// `iss` of the token; `None` for a token of GitHub, which has none.
+    pub issuer: Option<String>,
     /// When the person signed in.
     pub auth_time: Timestamp,
     /// How (RFC 8176).

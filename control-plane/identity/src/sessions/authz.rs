@@ -25,9 +25,24 @@ pub struct AuthzMinted {
     pub role: WorkspaceRole,
 }
 
+/// Whom a token of an identity provider is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Vouched<'a> {
+    /// Its `sub`.
+    pub subject: &'a str,
+    /// Its `iss`; `None` if it is no ID token.
+    pub issuer: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Vouched<'a> {
+    fn from(subject: &'a str) -> Self {
+        Self { subject, issuer: None }
+    }
+}
+
 impl Sessions {
     /// Makes a token of AuthZ mode for a member of `grant.workspace`, to be used through `grant.service_app` together with
-    /// an ID token of `idp_subject`. `made_for` is the scope that it counts in, `actions` are what the user's roles allow
+    /// an ID token of `vouched`. `made_for` is the scope that it counts in, `actions` are what the user's roles allow
     /// there now.
     ///
     /// All of them belong to one session, which is the live one of this user in this workspace through this app, or a new
@@ -41,10 +56,10 @@ impl Sessions {
         tx: &mut Tx,
         grant: &Grant,
         made_for: &ServiceName,
-        idp_subject: &str,
+        vouched: impl Into<Vouched<'_>>,
         actions: Vec<String>,
     ) -> Result<AuthzMinted, StartError> {
-        let now = self.clock.now();
+        let (vouched, now) = (vouched.into(), self.clock.now());
         let member = self.held(tx, grant).await?;
         let fresh = SessionId::generate(now, &*self.random);
         let session = rows::continue_authz(tx, fresh, grant, now, now + self.lifetimes.authz)
@@ -52,7 +67,8 @@ impl Sessions {
             .map_err(IdentityError::from)?;
         let scope = Scope {
             service: made_for,
-            idp_subject,
+            idp_subject: vouched.subject,
+            idp_issuer: vouched.issuer,
             actions,
         };
         let claims = member.claims(session, grant.auth_time, &grant.amr);

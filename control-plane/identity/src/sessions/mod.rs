@@ -34,7 +34,7 @@ use sentinel_core::{Clock, Random, Timestamp};
 use sentinel_store::{Database, Tx};
 
 pub use admin::{AdminRefusal, AdminSession};
-pub use authz::AuthzMinted;
+pub use authz::{AuthzMinted, Vouched};
 pub use end::Swept;
 pub(crate) use end::facts;
 pub use refresh::RefreshError;

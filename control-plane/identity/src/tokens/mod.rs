@@ -66,6 +66,7 @@ pub(crate) struct Successor {
 pub(crate) struct Scope<'a> {
     pub(crate) service: &'a ServiceName,
     pub(crate) idp_subject: &'a str,
+    pub(crate) idp_issuer: Option<&'a str>,
     pub(crate) actions: Vec<String>,
 }
 
@@ -269,6 +270,7 @@ impl Tokens {
             nbf: None,
             r#type: TokenKind::Authz.claim().to_owned(),
             idp_sub: scope.idp_subject.to_owned(),
+            idp_iss: scope.idp_issuer.map(str::to_owned),
             svc: scope.service.clone(),
             wid: subject.workspace,
             wslug: subject.slug.clone(),

@@ -42,6 +42,7 @@ const STEPS: &[Step] = steps! {
     1 "identity, access, replication": "0001_identity_access_replication";
     2 "roles and actions": "0002_roles_and_actions";
     3 "invitations and authz sessions": "0003_invitations_and_authz_sessions";
+    4 "edge assertion keys": "0004_edge_assertion_keys";
 };
 
 /// The numbers of all steps, in order.

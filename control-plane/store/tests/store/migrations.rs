@@ -12,6 +12,7 @@ const TABLES: &[&str] = &[
     "activity_logs",
     "change_log",
     "client_apps",
+    "edge_assertion_keys",
     "edges",
     "group_memberships",
     "group_roles",

@@ -103,7 +103,9 @@ on_both_backends! {
         let mint = json!({ "idp_token": token, "provider": "github", "workspace_id": workspace });
         let minted = world.resolve(&mint).await;
         assert_eq!(minted.status, 200, "{minted:?}");
-        assert_eq!(claims(minted.text("authz_token"))["idp_sub"], "github|7");
+        let said = claims(minted.text("authz_token"));
+        assert_eq!(said["idp_sub"], "github|7");
+        assert!(said.get("idp_iss").is_none(), "a token of GitHub has no issuer: {said}");
         let me = send(world.app.get("/users/me").header("x-authz-token", minted.text("authz_token"))).await;
         assert_eq!((me.status, me.text("id")), (200, user.to_string().as_str()));
 

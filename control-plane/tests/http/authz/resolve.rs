@@ -76,6 +76,7 @@ on_both_backends! {
         let said = claims(minted.text("authz_token"));
         assert_eq!((&said["aud"], &said["type"]), (&json!("sentinel:authz"), &json!("authz")));
         assert_eq!((&said["sub"], &said["idp_sub"], &said["svc"]), (&user["id"], &json!("1"), &json!("docs")));
+        assert_eq!(said["idp_iss"], claims(&world.id_token(&ann()))["iss"]);
         assert_eq!((&said["wid"], &said["wslug"], &said["wrole"]), (&json!(workspace), &json!("acme"), &json!("owner")));
         assert_eq!(said["actions"], json!([]));
         assert_eq!(said["exp"].as_i64().expect("exp") - said["iat"].as_i64().expect("iat"), 300);

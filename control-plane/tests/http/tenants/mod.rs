@@ -24,6 +24,7 @@ use crate::login;
 /// Endpoints that take no id of a tenant, or whose ids are the caller's own by their nature. Each with the reason.
 const EXEMPT: &[(&str, &str)] = &[
     ("/.well-known/jwks.json", "about no tenant"),
+    ("/.well-known/sentinel-edges/jwks.json", "about no tenant"),
     (
         "/auth/callback/{provider}",
         "a provider belongs to the installation",

@@ -7,6 +7,7 @@ mod index;
 mod link;
 mod list;
 mod memo;
+mod missing;
 mod names;
 mod numbered;
 mod ordered;

@@ -153,7 +153,8 @@ impl State {
         Tuple::new(object, relation, subject).ok()
     }
 
-    fn object(&self, number: u32) -> Option<Object> {
+    /// An object in words.
+    pub(super) fn object(&self, number: u32) -> Option<Object> {
         Object::new(self.kind_name(number)?, &self.names.id(number)?).ok()
     }
 

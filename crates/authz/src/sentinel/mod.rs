@@ -5,6 +5,7 @@ mod ask;
 mod project;
 #[cfg(test)]
 mod rules;
+mod why;
 mod words;
 
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,7 @@ pub use project::{
     Grantee, ShareLevel, grant, group_in_workspace, group_member, membership, resource as resource_tuples,
     role_assignee, role_in_workspace, share,
 };
+pub use why::{Why, groups_of, why_act, why_may, why_role, workspaces_of, workspaces_of_resource};
 pub use words::{Permission, UnknownPermission, action, group, resource, role, user, workspace};
 
 /// The model's text, in OpenFGA's language.

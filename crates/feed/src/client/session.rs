@@ -133,6 +133,7 @@ impl<'a> Session<'a> {
             epoch,
             revision: number,
             nonce: stream.nonce.to_vec().into(),
+            assertion_key: self.announced().into(),
         });
         let answered = timeout(SILENCE, client.subscribe(request)).await;
         let mut messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
@@ -271,6 +272,12 @@ impl<'a> Session<'a> {
             request.metadata_mut().insert("authorization", value);
         }
         request
+    }
+
+    /// The key to announce; no bytes if there is none.
+    fn announced(&self) -> Vec<u8> {
+        let key = self.follower.config.assertion_key;
+        key.map_or_else(Vec::new, |key| key.as_bytes().to_vec())
     }
 
     fn nonce(&self) -> [u8; 16] {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use sentinel_core::{Revision, Timestamp};
 use sentinel_token::FeedVerifyKey;
 
-use super::StateDir;
 use super::journal::split_record;
+use super::{CONTACT, JOURNAL, SNAPSHOT, StateDir};
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat, SnapshotManifest};
 use crate::signed::Signed;
@@ -29,10 +29,56 @@ pub(crate) struct Restored {
     pub(super) records: Vec<(Revision, u64)>,
 }
 
+/// The files as they are, before anything is done about them.
+pub(super) struct Found {
+    pub(super) restored: Restored,
+    contact: Contact,
+    /// How much of the journal can be used, and how long it is.
+    good: u64,
+    length: u64,
+}
+
+impl Found {
+    /// The state with its age, unless the last heartbeat says that it is not the control plane's.
+    pub(super) fn into_restored(mut self) -> Option<Restored> {
+        match self.contact {
+            Contact::None => {}
+            Contact::As(age) => self.restored.age = Some(age),
+            Contact::Unusable => tracing::warn!(
+                "how old the stored state is cannot be told: it is not used before the first contact"
+            ),
+            Contact::Diverged => {
+                tracing::error!("the stored state is not the one that the control plane had: it is not used");
+                return None;
+            }
+        }
+        Some(self.restored)
+    }
+}
+
 /// Reads the state. `None` if there is no whole snapshot that the control plane signed. A journal with an end that
 /// cannot be used is cut off there.
 pub(crate) fn restore(dir: &StateDir, key: &FeedVerifyKey, now: Timestamp) -> io::Result<Option<Restored>> {
-    let Some(file) = read(&dir.snapshot())? else {
+    let Some(found) = find(&dir.dir, key, now)? else {
+        return Ok(None);
+    };
+    if found.good < found.length {
+        tracing::warn!(
+            good = found.good,
+            length = found.length,
+            "the end of the journal cannot be used and is cut off"
+        );
+        let file = File::options().write(true).open(dir.journal())?;
+        file.set_len(found.good)?;
+        file.sync_all()?;
+    }
+    Ok(found.into_restored())
+}
+
+/// Reads the files and changes nothing. The heartbeat is read first: who writes puts it behind what it knows of.
+pub(super) fn find(dir: &Path, key: &FeedVerifyKey, now: Timestamp) -> io::Result<Option<Found>> {
+    let contact = read(&dir.join(CONTACT))?;
+    let Some(file) = read(&dir.join(SNAPSHOT))? else {
         return Ok(None);
     };
     let Some(state) = read_snapshot(&file, key) else {
@@ -47,33 +93,18 @@ pub(crate) fn restore(dir: &StateDir, key: &FeedVerifyKey, now: Timestamp) -> io
     };
     drop(file);
     let mut passed = vec![(restored.state.revision(), restored.state.digest())];
-    if let Some(journal) = read(&dir.journal())? {
-        let good = replay(&mut restored, &mut passed, &journal, key);
-        if good < journal.len() as u64 {
-            tracing::warn!(
-                good,
-                length = journal.len(),
-                "the end of the journal cannot be used and is cut off"
-            );
-            let file = File::options().write(true).open(dir.journal())?;
-            file.set_len(good)?;
-            file.sync_all()?;
-        }
+    let (mut good, mut length) = (0, 0);
+    if let Some(journal) = read(&dir.join(JOURNAL))? {
+        good = replay(&mut restored, &mut passed, &journal, key);
+        length = journal.len() as u64;
     }
-    let Some(contact) = read(&dir.contact())? else {
-        return Ok(Some(restored));
-    };
-    match read_contact(&contact, key, &passed, now) {
-        Contact::As(age) => restored.age = Some(age),
-        Contact::Unusable => tracing::warn!(
-            "how old the stored state is cannot be told: it is not used before the first contact"
-        ),
-        Contact::Diverged => {
-            tracing::error!("the stored state is not the one that the control plane had: it is not used");
-            return Ok(None);
-        }
-    }
-    Ok(Some(restored))
+    let contact = contact.map_or(Contact::None, |contact| read_contact(&contact, key, &passed, now));
+    Ok(Some(Found {
+        restored,
+        contact,
+        good,
+        length,
+    }))
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
@@ -139,6 +170,8 @@ fn replay(
 
 /// What the last heartbeat says about the restored state.
 enum Contact {
+    /// There is none.
+    None,
     /// It, or a state that it came out of, was the newest that long ago. After a crash between a change and the next
     /// heartbeat the contact is of such an earlier state; what came since only makes the state newer than its age says.
     As(Duration),

@@ -117,6 +117,26 @@ async fn what_was_written_is_read_with_its_age() {
 }
 
 #[tokio::test]
+async fn a_look_needs_no_lock_and_changes_nothing() {
+    let stage = Stage::new();
+    assert!(stored(stage.dir.path(), stage.key.public(), at(130)).expect("readable").is_none());
+    stage.write(4).await;
+    let journal = stage.path("replica.journal");
+    let mut torn = std::fs::read(&journal).expect("written");
+    torn.truncate(torn.len() - 1);
+    std::fs::write(&journal, &torn).expect("written");
+    let _running = StateDir::open(stage.dir.path()).expect("free");
+    let look = || stored(stage.dir.path(), stage.key.public(), at(130)).expect("readable");
+    let found = look().expect("a state");
+    assert_eq!(found.state.revision(), rev(3));
+    assert!(found.age.is_none(), "the heartbeat is of a revision that is not there");
+    assert_eq!(std::fs::read(&journal).expect("there"), torn, "it is not cut");
+    let stranger = FeedKey::generate();
+    let found = stored(stage.dir.path(), stranger.public(), at(130)).expect("readable");
+    assert!(found.is_none(), "another control plane's signature");
+}
+
+#[tokio::test]
 async fn without_a_believable_contact_the_age_is_not_known() {
     let stage = Stage::new();
     stage.write(4).await;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::announcement::Announcement;
 use super::frames::SignedFrames;
 use super::snapshots::Snapshots;
 use super::subscriber::Subscriber;
@@ -108,15 +109,18 @@ impl Feed for Service {
             epoch,
             revision: number,
             nonce,
+            assertion_key,
         } = request.into_inner();
         let nonce = <[u8; 16]>::try_from(nonce.as_ref())
             .map_err(|_| Status::invalid_argument("`nonce` must have 16 bytes"))?;
+        let announcement = Announcement::parse(&assertion_key)?;
         let (queue, stream) = mpsc::channel(QUEUE);
         let subscriber = Subscriber::new(
             Arc::clone(&self.shared),
             edge,
             Revision { epoch, number },
             nonce,
+            announcement,
             queue,
         );
         tokio::spawn(subscriber.run());

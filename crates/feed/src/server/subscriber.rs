@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Status;
 
 use super::HEARTBEAT;
+use super::announcement::Announcement;
 use super::service::{SLOW, Shared, unavailable};
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat};
@@ -56,6 +57,7 @@ pub(super) struct Subscriber {
     /// Where the edge stands once it has read everything in the queue.
     sent: Revision,
     nonce: [u8; 16],
+    announcement: Announcement,
     sequence: u64,
     ticks: u64,
     queue: mpsc::Sender<Result<Message, Status>>,
@@ -69,6 +71,7 @@ impl Subscriber {
         edge: EdgeId,
         sent: Revision,
         nonce: [u8; 16],
+        announcement: Announcement,
         queue: mpsc::Sender<Result<Message, Status>>,
     ) -> Self {
         Self {
@@ -76,6 +79,7 @@ impl Subscriber {
             edge,
             sent,
             nonce,
+            announcement,
             sequence: 0,
             ticks: 0,
             queue,
@@ -106,6 +110,8 @@ impl Subscriber {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         // Listen first, then look at the past: nothing falls in between.
         let mut frames = self.shared.source.frames();
+        // Before the first word to the edge: once it hears anything, its key is published.
+        self.announcement.pass_on(&*self.shared.source, self.edge).await;
         self.catch_up().await?;
         let mut ticks = interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,6 +146,7 @@ impl Subscriber {
                 let status = Status::unauthenticated("the edge key is not enrolled any more");
                 return Err(End::Status(status));
             }
+            self.announcement.pass_on(&*self.shared.source, self.edge).await;
         }
         if self.pending.is_some() {
             // A whole beat has passed and the frames up to there did not come: fetch them.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_core::id::EdgeId;
 use sentinel_core::{Change, Clock as _, Fact, Revision, SystemClock, SystemRandom, Timestamp};
-use sentinel_token::PlainEdgeKey;
+use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -38,6 +38,9 @@ pub(crate) struct ControlPlane {
     database_alive: AtomicBool,
     scripts: Mutex<VecDeque<Script>>,
     only_beats: AtomicBool,
+    announced: Mutex<Vec<(EdgeId, AssertionKey)>>,
+    /// How many announcements fail, from the first.
+    pub(crate) unpublished: std::sync::atomic::AtomicUsize,
     pub(crate) snapshots_served: std::sync::atomic::AtomicUsize,
 }
 
@@ -59,6 +62,8 @@ impl ControlPlane {
             database_alive: AtomicBool::new(true),
             scripts: Mutex::default(),
             only_beats: AtomicBool::new(false),
+            announced: Mutex::default(),
+            unpublished: 0.into(),
             snapshots_served: 0.into(),
         })
     }
@@ -128,6 +133,11 @@ impl ControlPlane {
         self.only_beats.store(true, Ordering::SeqCst);
     }
 
+    /// The assertion keys that were announced so far, each time, and by which edge.
+    pub(crate) fn announced(&self) -> Vec<(EdgeId, AssertionKey)> {
+        lock(&self.announced).clone()
+    }
+
     /// All scripts were played.
     pub(crate) fn script_played(&self) -> bool {
         lock(&self.scripts).is_empty()
@@ -186,6 +196,15 @@ impl FeedSource for ControlPlane {
 
     async fn still_enrolled(&self, edge: EdgeId) -> bool {
         lock(&self.enrolled).values().any(|id| *id == edge)
+    }
+
+    async fn announce(&self, edge: EdgeId, key: AssertionKey) -> Result<(), SourceUnavailable> {
+        let mut announced = lock(&self.announced);
+        announced.push((edge, key));
+        if announced.len() <= self.unpublished.load(Ordering::SeqCst) {
+            return Err(SourceUnavailable("the database is away".into()));
+        }
+        Ok(())
     }
 
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::{Clock, Revision, SystemClock, SystemRandom};
-use sentinel_token::PlainEdgeKey;
+use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::client::{Follower, FollowerConfig, FollowerStatus};
 use crate::replica::Replica;
 use crate::state::ReplicaState;
+
+/// The key that edges of these tests announce.
+pub(crate) fn assertion_key() -> AssertionKey {
+    AssertionKey::from_bytes([7; 32])
+}
 
 /// Nothing in these tests takes that long unless it is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -40,6 +45,7 @@ impl Edge {
             state_dir: dir.to_owned(),
             ca_certificate: None,
             danger_plaintext: false,
+            assertion_key: Some(assertion_key()),
         };
         let follower = Follower::new(config, clock, Arc::new(SystemRandom)).expect("a good configuration");
         let (status_of, replica) = (follower.status(), Replica::new());

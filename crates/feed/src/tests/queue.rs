@@ -22,6 +22,7 @@ fn subscribe(key: &PlainEdgeKey) -> Request<SubscribeRequest> {
         epoch: 1,
         revision: 1,
         nonce: vec![0; 16].into(),
+        assertion_key: Vec::new().into(),
     });
     let bearer = format!("Bearer {}", key.secret().expose());
     request

@@ -126,15 +126,21 @@ impl Ask {
             .header("X-Requested-With", "quickstart")
     }
 
-    /// Adds cookies, which are not shown.
+    /// Adds a header of a request that was seen before, which is not shown.
     #[must_use]
-    pub(crate) fn cookies(mut self, value: String) -> Self {
+    pub(crate) fn again(mut self, name: &str, value: &str) -> Self {
         self.headers.push(Header {
-            name: "Cookie".to_owned(),
-            value,
+            name: name.to_owned(),
+            value: value.to_owned(),
             shown: None,
         });
         self
+    }
+
+    /// Adds cookies, which are not shown.
+    #[must_use]
+    pub(crate) fn cookies(self, value: &str) -> Self {
+        self.again("Cookie", value)
     }
 
     /// Sends `body` as JSON.
@@ -235,7 +241,7 @@ mod tests {
         let ask = Ask::post("http://127.0.0.1:1/x")
             .bearer(&Secret::new("alice's access token", "eyJ"))
             .service_key(&Secret::new("docs' key", "sk_123"))
-            .cookies("session=abc".to_owned())
+            .cookies("session=abc")
             .json(json!({"a": 1, "code": "c0de"}));
         let shown = ask.to_string();
         assert_eq!(

@@ -36,7 +36,7 @@ impl Browser {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            ask = ask.cookies(pairs.join("; "));
+            ask = ask.cookies(&pairs.join("; "));
         }
         let answer = self.http.send(&ask).await?;
         let jar = self.cookies.entry(origin).or_default();

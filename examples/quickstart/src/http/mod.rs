@@ -45,6 +45,11 @@ impl Http {
             .context("cannot set up the HTTP client")
     }
 
+    /// What it sends with.
+    pub fn client(&self) -> reqwest::Client {
+        self.0.clone()
+    }
+
     /// Sends one request.
     ///
     /// # Errors

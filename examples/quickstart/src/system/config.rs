@@ -94,8 +94,24 @@ pub(super) fn proxy(from: &Proxy<'_>) -> Result<PathBuf> {
          max_staleness: {others}s\n\
          hosts: any\n\
          upstreams:\n\
-         \x20 docs: {{ url: {upstream} }}\n\
-         routes:\n\
+         \x20 docs: {{ url: {upstream}, assertion: true }}\n\
+         {routes}",
+        http = address(&from.urls.proxy),
+        admin = address(&from.urls.proxy_admin),
+        control_plane = from.urls.control_plane,
+        key = quoted(&from.edge_key.to_string_lossy()),
+        data = quoted(&from.state.path("proxy").to_string_lossy()),
+        others = from.staleness.others.as_secs(),
+        routes = routes(from.staleness.documents),
+        upstream = from.urls.upstream,
+    );
+    from.state.write("edge.yaml", &text)
+}
+
+/// The policy. Damage to it is tried out in the proxy's own tests.
+fn routes(staleness: Duration) -> String {
+    format!(
+        "routes:\n\
          \x20 - match: GET /healthz\n\
          \x20   to: docs\n\
          \x20   public: true\n\
@@ -124,16 +140,8 @@ pub(super) fn proxy(from: &Proxy<'_>) -> Result<PathBuf> {
          \x20   to: docs\n\
          \x20   credentials: user_and_service\n\
          \x20   require: {{ service: docs, permission: \"docs/document/{{doc_id}}#view\" }}\n",
-        http = address(&from.urls.proxy),
-        admin = address(&from.urls.proxy_admin),
-        control_plane = from.urls.control_plane,
-        key = quoted(&from.edge_key.to_string_lossy()),
-        data = quoted(&from.state.path("proxy").to_string_lossy()),
-        others = from.staleness.others.as_secs(),
-        documents = from.staleness.documents.as_secs(),
-        upstream = from.urls.upstream,
-    );
-    from.state.write("edge.yaml", &text)
+        documents = staleness.as_secs(),
+    )
 }
 
 fn address(url: &str) -> &str {
@@ -148,6 +156,12 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_policy_is_the_one_that_the_proxys_tests_damage() {
+        let damaged = include_str!("../../../../proxy/tests/policies/quickstart.yaml");
+        assert!(damaged.ends_with(&routes(Duration::from_secs(5))), "{damaged}");
+    }
 
     #[test]
     fn texts_are_quoted_and_addresses_are_cut() {

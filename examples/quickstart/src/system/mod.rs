@@ -19,6 +19,7 @@ pub use place::Ports;
 pub use programs::Programs;
 pub use state::{State, write_private};
 
+use crate::assertion::Verifier;
 use crate::http::{Ask, Http};
 use crate::provider::{Client, Provider, people};
 use crate::scene::random_text;
@@ -57,6 +58,9 @@ pub struct Outside {
     /// How the control plane is registered there.
     pub client: Client,
 }
+
+/// The name under which the proxy knows the service behind it.
+const UPSTREAM: &str = "docs";
 
 /// The name under which the provider is configured.
 pub const PROVIDER: &str = "demo";
@@ -114,7 +118,9 @@ impl System {
         } = options;
         let places = ports.take().await?;
         let mut urls = places.urls();
-        let (upstream, _) = Upstream::serve(places.upstream)?;
+        // The name is the one that the proxy's file gives it.
+        let verifier = Verifier::new(http.client(), &urls.control_plane, UPSTREAM);
+        let (upstream, _) = Upstream::serve(places.upstream, verifier)?;
         let (provider, client) = match provider {
             None => {
                 let client = Client {

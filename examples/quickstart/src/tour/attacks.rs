@@ -1,10 +1,11 @@
 //! Chapter 4: forged identities and paths in disguise.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use axum::http::Method;
 
 use super::documents::upstream_header;
 use super::{Cast, Step, Tour};
-use crate::http::raw;
+use crate::http::{Ask, raw};
 
 /// All of chapter 4. Its steps do not depend on each other.
 pub(super) async fn try_all(tour: &mut Tour<'_>, cast: &Cast) {
@@ -72,6 +73,31 @@ pub(super) async fn try_all(tour: &mut Tour<'_>, cast: &Cast) {
         )
         .await;
     let _ = tour
+        .step(
+            "past the proxy, straight to the service, nobody is believed",
+            async |step| {
+                step.unseen(async || {
+                    let direct = Ask::get(format!("{}/documents/{}", cast.urls.upstream, cast.shared.id))
+                        .bearer(&cast.alice.access)
+                        .header("X-Sentinel-User-Id", &cast.alice.user);
+                    let answer = step.ask(direct, 401).await?;
+                    ensure!(
+                        answer.text("refused")? == "no assertion of an edge",
+                        "another reason was expected"
+                    );
+                    Ok(())
+                })
+                .await
+            },
+        )
+        .await;
+    let _ = tour
+        .step(
+            "nor is what the proxy signed for one request believed with another",
+            async |step| replay(step, cast).await,
+        )
+        .await;
+    let _ = tour
         .step("what has no route is not forwarded", async |step| {
             step.unseen(async || {
                 step.ask(cast.at_proxy("/secrets").bearer(&cast.alice.access), 404)
@@ -80,6 +106,42 @@ pub(super) async fn try_all(tour: &mut Tour<'_>, cast: &Cast) {
             .await
         })
         .await;
+}
+
+/// Lets Alice read a document, and sends what reached the service to it once more: as it was, and changed.
+async fn replay(step: &Step<'_>, cast: &Cast) -> Result<()> {
+    step.ask(cast.read(&cast.shared, &cast.alice.access), 200).await?;
+    let seen = step
+        .system
+        .upstream
+        .latest()
+        .context("nothing reached the upstream")?;
+    let captured = |method: Method, path: &str| {
+        let ask = Ask::new(method, format!("{}{path}", cast.urls.upstream));
+        seen.headers
+            .iter()
+            .fold(ask, |ask, (name, value)| ask.again(name, value))
+    };
+    step.unseen(async || {
+        let other = format!("/documents/{}", cast.private.id);
+        let longer = format!("{}?all=true", seen.target);
+        for (method, path) in [
+            (Method::GET, other.as_str()),
+            (Method::GET, longer.as_str()),
+            (Method::PUT, seen.target.as_str()),
+        ] {
+            let answer = step.ask(captured(method, path), 401).await?;
+            ensure!(
+                answer.text("refused")? == "the assertion is of another request",
+                "another reason was expected"
+            );
+        }
+        Ok(())
+    })
+    .await?;
+    step.ask(captured(Method::GET, &seen.target), 200).await?;
+    step.note("unchanged it holds for half a minute: a service that minds remembers the numbers of requests");
+    Ok(())
 }
 
 /// Sends a path exactly as it is written, with Alice's token.

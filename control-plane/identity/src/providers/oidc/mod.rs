@@ -175,6 +175,7 @@ impl Oidc {
         Ok(Voucher {
             identity,
             subject: claims.subject().as_str().to_owned(),
+            issuer: Some(claims.issuer().as_str().to_owned()),
             auth_time: auth_time(&claims),
             amr: amr(&claims),
             expires_at: Some(claims.expiration()),

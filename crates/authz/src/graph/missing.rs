@@ -1,0 +1,356 @@
+//! What would have made a relation hold: for people who ask why the answer was no. Not made for speed.
+
+use std::collections::BTreeSet;
+
+use sentinel_core::{Object, Subject, Tuple};
+
+use super::Graph;
+use super::state::State;
+use crate::model::{Form, RelationId, Rewrite, TypeId};
+use crate::{CheckError, Page, Query, TupleChange};
+
+/// How many answers are given, and how many are looked at for one part of a definition.
+const MOST: usize = 16;
+/// How many relations in a row are followed.
+const DEPTH: usize = 12;
+/// How many objects are taken for a place where any would do.
+const CANDIDATES: usize = 4;
+
+/// Tuples that would be enough together.
+type Way = BTreeSet<Tuple>;
+
+impl Graph {
+    /// Sets of tuples each of which would make the relation hold if it were added, the smallest first. They follow from
+    /// the model and from what is there; there may be more. Empty if the relation holds, or if nothing that is added could
+    /// make it hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Graph::check`].
+    pub fn missing(&self, query: &Query<'_>) -> Result<Vec<Vec<Tuple>>, CheckError> {
+        if self.check(query)? {
+            return Ok(Vec::new());
+        }
+        let (Ok(object), Ok(subject)) = (
+            Object::new(query.object_type, query.object_id),
+            Object::new(query.subject_type, query.subject_id),
+        ) else {
+            return Ok(Vec::new());
+        };
+        let (found, relation, who) = self.resolve(query)?;
+        let finder = Finder {
+            graph: self,
+            subject: &subject,
+            kind: who.kind,
+        };
+        let mut ways = finder.ways(&object, found.kind, relation, DEPTH);
+        ways.retain(|way| self.is_enough(way, query));
+        Ok(least(ways)
+            .into_iter()
+            .map(|way| way.into_iter().collect())
+            .collect())
+    }
+
+    fn is_enough(&self, way: &Way, query: &Query<'_>) -> bool {
+        let after = self.apply(way.iter().map(TupleChange::Put));
+        after.is_ok_and(|after| after.check(query).unwrap_or(false))
+    }
+}
+
+/// Who is to stand in a relation.
+struct Finder<'g> {
+    graph: &'g Graph,
+    subject: &'g Object,
+    kind: TypeId,
+}
+
+impl Finder<'_> {
+    fn state(&self) -> &State {
+        &self.graph.inner.state
+    }
+
+    /// What would make the relation hold; the empty way if it does.
+    fn ways(&self, object: &Object, kind: TypeId, relation: RelationId, depth: usize) -> Vec<Way> {
+        let (Some(depth), Some(definition)) = (depth.checked_sub(1), self.state().model.relation(relation))
+        else {
+            return Vec::new();
+        };
+        let query = Query {
+            object_type: object.kind(),
+            object_id: object.id(),
+            relation: &definition.name,
+            subject_type: self.subject.kind(),
+            subject_id: self.subject.id(),
+        };
+        match self.graph.check(&query) {
+            Ok(true) => vec![Way::new()],
+            Ok(false) => least(self.rewritten(object, kind, relation, &definition.rewrite, depth)),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn rewritten(
+        &self,
+        object: &Object,
+        kind: TypeId,
+        relation: RelationId,
+        rewrite: &Rewrite,
+        depth: usize,
+    ) -> Vec<Way> {
+        match rewrite {
+            Rewrite::Direct => self.direct(object, relation, depth),
+            Rewrite::Computed(other) => self.ways(object, kind, *other, depth),
+            Rewrite::From {
+                tupleset, targets, ..
+            } => self.from(object, *tupleset, targets, depth),
+            Rewrite::Any(parts) => parts
+                .iter()
+                .flat_map(|part| self.rewritten(object, kind, relation, part, depth))
+                .collect(),
+            Rewrite::All(parts) => parts.iter().fold(vec![Way::new()], |before, part| {
+                let ways = self.rewritten(object, kind, relation, part, depth);
+                let both = before
+                    .iter()
+                    .flat_map(|one| ways.iter().map(move |other| one.union(other).cloned().collect()));
+                least(both.collect())
+            }),
+            Rewrite::Except(base, _) => self.rewritten(object, kind, relation, base, depth),
+        }
+    }
+
+    /// A tuple of the relation itself: with the subject, with those he is one of, or a place among those who have one.
+    fn direct(&self, object: &Object, relation: RelationId, depth: usize) -> Vec<Way> {
+        let model = &self.state().model;
+        let Some(definition) = model.relation(relation) else {
+            return Vec::new();
+        };
+        let mut ways = Vec::new();
+        let mut put = |subject| {
+            ways.extend(
+                Tuple::new(object.clone(), &definition.name, subject)
+                    .ok()
+                    .map(only),
+            );
+        };
+        for allowed in &definition.direct {
+            match allowed.form {
+                Form::Object if allowed.kind == self.kind => put(Subject::Object(self.subject.clone())),
+                Form::Userset(of) => {
+                    let name = model.relation(of).map_or("", |found| &*found.name);
+                    for group in self.having(allowed.kind, of) {
+                        put(Subject::Userset(group, name.to_owned()));
+                    }
+                }
+                Form::Object | Form::Wildcard => {}
+            }
+        }
+        for (userset, of) in self.targets(object, relation) {
+            if let Some((of, kind)) = of.zip(model.type_id(userset.kind())) {
+                ways.extend(self.ways(&userset, kind, of, depth));
+            }
+        }
+        ways
+    }
+
+    /// A relation to an object that the tupleset leads to, or a tuple of it that leads to one with the relation.
+    fn from(
+        &self,
+        object: &Object,
+        tupleset: RelationId,
+        targets: &[(TypeId, RelationId)],
+        depth: usize,
+    ) -> Vec<Way> {
+        let model = &self.state().model;
+        let mut ways = Vec::new();
+        for (target, _) in self.targets(object, tupleset) {
+            let kind = model.type_id(target.kind());
+            let wanted = targets.iter().find(|(of, _)| Some(*of) == kind);
+            if let Some((kind, relation)) = wanted {
+                ways.extend(self.ways(&target, *kind, *relation, depth));
+            }
+        }
+        let name = model.relation(tupleset).map_or("", |found| &*found.name);
+        for (kind, relation) in targets {
+            for target in self.having(*kind, *relation) {
+                ways.extend(
+                    Tuple::new(object.clone(), name, Subject::Object(target))
+                        .ok()
+                        .map(only),
+                );
+            }
+        }
+        ways
+    }
+
+    /// What the tuples of a relation lead to: objects, and usersets with their relation.
+    fn targets(&self, object: &Object, relation: RelationId) -> Vec<(Object, Option<RelationId>)> {
+        let state = self.state();
+        let number = state
+            .model
+            .type_id(object.kind())
+            .and_then(|kind| state.names.find(kind, object.id()));
+        let edges = number.map_or(&[][..], |number| state.edges(number));
+        State::edges_of(edges, relation)
+            .iter()
+            .take(MOST)
+            .filter_map(|edge| {
+                let userset = (edge.userset != RelationId::NONE).then_some(edge.userset);
+                Some((state.object(edge.subject)?, userset))
+            })
+            .collect()
+    }
+
+    /// Some objects of a type to which the subject has the relation.
+    fn having(&self, kind: TypeId, relation: RelationId) -> Vec<Object> {
+        let model = &self.state().model;
+        let (Some(kind), Some(relation)) = (model.kind(kind), model.relation(relation)) else {
+            return Vec::new();
+        };
+        let page = Page {
+            limit: CANDIDATES,
+            ..Page::ALL
+        };
+        let (subject, name) = (self.subject, &relation.name);
+        let ids = self
+            .graph
+            .list_objects(&kind.name, "", name, subject.kind(), subject.id(), page);
+        let ids = ids.unwrap_or_default().into_iter();
+        ids.filter_map(|id| Object::new(&kind.name, &id).ok()).collect()
+    }
+}
+
+fn only(tuple: Tuple) -> Way {
+    Way::from([tuple])
+}
+
+/// The smallest ways, without those that another one is a part of.
+fn least(mut ways: Vec<Way>) -> Vec<Way> {
+    ways.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    let mut kept: Vec<Way> = Vec::new();
+    for way in ways {
+        if kept.len() < MOST && !kept.iter().any(|smaller| smaller.is_subset(&way)) {
+            kept.push(way);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Model;
+
+    const MODEL: &str = "
+        model
+          schema 1.1
+        type user
+        type group
+          relations
+            define member: [user, group#member]
+        type folder
+          relations
+            define viewer: [user]
+        type doc
+          relations
+            define parent: [folder]
+            define owner: [user]
+            define paid: [user]
+            define banned: [user]
+            define viewer: [user, group#member] or owner or viewer from parent
+            define premium: viewer and paid
+            define reader: viewer but not banned
+    ";
+
+    fn missing(texts: &[&str], relation: &str) -> Vec<String> {
+        let tuples: Vec<Tuple> = texts.iter().map(|text| text.parse().expect("a tuple")).collect();
+        let graph = Graph::new(Arc::new(Model::parse(MODEL).expect("a model")))
+            .apply(tuples.iter().map(TupleChange::Put))
+            .expect("allowed tuples");
+        let query = Query {
+            object_type: "doc",
+            object_id: "1",
+            relation,
+            subject_type: "user",
+            subject_id: "ann",
+        };
+        let ways = graph.missing(&query).expect("an answer");
+        let words = |way: &Vec<Tuple>| way.iter().map(Tuple::to_string).collect::<Vec<_>>().join(" + ");
+        for way in &ways {
+            let all = way.iter().map(TupleChange::Put);
+            assert_eq!(
+                graph.apply(all).expect("allowed").check(&query),
+                Ok(true),
+                "{}",
+                words(way)
+            );
+            for left_out in 0..way.len() {
+                let rest = way.iter().enumerate().filter(|(at, _)| *at != left_out);
+                let rest = graph.apply(rest.map(|(_, tuple)| TupleChange::Put(tuple)));
+                assert_eq!(rest.expect("allowed").check(&query), Ok(false), "{}", words(way));
+            }
+        }
+        ways.iter().map(words).collect()
+    }
+
+    #[test]
+    fn every_way_that_the_model_has_is_named() {
+        assert_eq!(
+            missing(
+                &[
+                    "group:eng#member@user:ann",
+                    "folder:mine#viewer@user:ann",
+                    "doc:1#parent@folder:0",
+                    "doc:1#viewer@group:ops#member",
+                ],
+                "viewer"
+            ),
+            [
+                "doc:1#owner@user:ann",
+                "doc:1#parent@folder:mine",
+                "doc:1#viewer@user:ann",
+                "doc:1#viewer@group:eng#member",
+                "folder:0#viewer@user:ann",
+                "group:ops#member@user:ann",
+                "group:ops#member@group:eng#member",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_missing() {
+        assert_eq!(
+            missing(&["doc:1#owner@user:ann"], "premium"),
+            ["doc:1#paid@user:ann"]
+        );
+        assert_eq!(
+            missing(&[], "premium"),
+            [
+                "doc:1#owner@user:ann + doc:1#paid@user:ann",
+                "doc:1#paid@user:ann + doc:1#viewer@user:ann",
+            ]
+        );
+        assert!(missing(&["doc:1#owner@user:ann"], "viewer").is_empty());
+    }
+
+    #[test]
+    fn where_something_is_in_the_way_nothing_that_is_added_helps() {
+        assert!(missing(&["doc:1#banned@user:ann"], "reader").is_empty());
+        assert_eq!(
+            missing(&[], "reader"),
+            ["doc:1#owner@user:ann", "doc:1#viewer@user:ann"]
+        );
+    }
+
+    #[test]
+    fn groups_that_are_members_of_each_other_end_the_search() {
+        let ring = [
+            "doc:1#viewer@group:a#member",
+            "group:a#member@group:b#member",
+            "group:b#member@group:a#member",
+        ];
+        let found = missing(&ring, "viewer");
+        assert!(found.contains(&"group:b#member@user:ann".to_owned()), "{found:?}");
+    }
+}

@@ -1,0 +1,212 @@
+//! The line of a decision, written by hand: there is one for every request, and what it costs is part of what a request
+//! costs. It is the line that the general formatter makes of the same fields, byte for byte.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use sentinel_core::{Clock as _, SystemClock, Timestamp};
+
+use super::{Record, TARGET, TOLD, mode, reason, word};
+use crate::log_writer::LogWriter;
+
+/// Room for most lines.
+const USUAL: usize = 640;
+
+/// Where lines of JSON go; nowhere yet while the process has no log of that form. Like the log itself there is one in a
+/// process.
+static LINES: OnceLock<LogWriter> = OnceLock::new();
+
+/// From now on decisions are written to `log` by hand. The first one counts.
+pub(crate) fn write_to(log: LogWriter) {
+    // A second log in one process gets its lines from the general formatter.
+    let _ = LINES.set(log);
+}
+
+/// Writes the line of a decision. Whether there is a log for it.
+pub(super) fn write(record: &Record<'_>) -> bool {
+    let Some(log) = LINES.get() else { return false };
+    log.send(of(record, SystemClock.now()));
+    true
+}
+
+/// The line, with its end.
+fn of(record: &Record<'_>, now: Timestamp) -> Vec<u8> {
+    let mut line = Line(Vec::with_capacity(USUAL));
+    line.time(now);
+    line.0.extend_from_slice(br#","level":"INFO","message":""#);
+    line.0.extend_from_slice(TOLD.as_bytes());
+    line.0.push(b'"');
+    if let Some(route) = record.route {
+        line.text("route", route);
+    }
+    line.text("request.id", record.request.as_str());
+    line.text("decision", word(record.outcome));
+    line.text("decision.reason", reason(record.outcome));
+    line.text("mode", mode(record.is_shadow));
+    let user = record.principal.and_then(|principal| principal.user());
+    if let Some(user) = user {
+        line.shown("user.id", format_args!("\"{}\"", user.id));
+        line.shown("workspace.id", format_args!("\"{}\"", user.workspace));
+    }
+    if let Some(service) = record.principal.and_then(|principal| principal.service()) {
+        line.text("service", service.name.as_str());
+    }
+    if let Some(revision) = record.revision {
+        line.shown("revision", format_args!("\"{revision}\""));
+    }
+    if let Some(age) = record.replica_age {
+        line.milliseconds("replica.age_ms", age);
+    }
+    line.milliseconds("duration_ms", record.duration);
+    line.text("target", TARGET);
+    line.0.extend_from_slice(b"}\n");
+    line.0
+}
+
+/// An object of JSON that is being written.
+struct Line(Vec<u8>);
+
+impl Line {
+    /// Begins the object. Everything but the fraction of the second is the same for many lines.
+    fn time(&mut self, now: Timestamp) {
+        thread_local! {
+            static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+        }
+        self.0.extend_from_slice(br#"{"timestamp":""#);
+        SECOND.with_borrow_mut(|(second, text)| {
+            if *second != now.timestamp() || text.is_empty() {
+                *second = now.timestamp();
+                *text = now.format("%Y-%m-%dT%H:%M:%S").to_string();
+            }
+            self.0.extend_from_slice(text.as_bytes());
+        });
+        self.shown_bare(format_args!(".{:06}Z\"", now.timestamp_subsec_micros()));
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        if text.bytes().all(is_plain) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(text.as_bytes());
+            self.0.push(b'"');
+        } else {
+            // A text is always JSON.
+            let escaped = serde_json::to_vec(text).unwrap_or_else(|_| b"null".to_vec());
+            self.0.extend_from_slice(&escaped);
+        }
+    }
+
+    fn shown(&mut self, name: &str, value: std::fmt::Arguments<'_>) {
+        self.name(name);
+        self.shown_bare(value);
+    }
+
+    fn shown_bare(&mut self, value: std::fmt::Arguments<'_>) {
+        // Writing to memory does not fail.
+        let _ = self.0.write_fmt(value);
+    }
+
+    /// Whole milliseconds and up to three digits more, at least one.
+    fn milliseconds(&mut self, name: &str, duration: Duration) {
+        let micros = duration.as_micros();
+        let (whole, rest) = (micros / 1000, micros % 1000);
+        let (digits, width) = match rest {
+            rest if rest % 100 == 0 => (rest / 100, 1),
+            rest if rest % 10 == 0 => (rest / 10, 2),
+            rest => (rest, 3),
+        };
+        self.shown(name, format_args!("{whole}.{digits:0width$}"));
+    }
+}
+
+/// Whether a byte of a text stands for itself in JSON (RFC 8259 §7).
+fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decision_log::tests::{formatted, principal};
+    use crate::decision_log::{Outcome, Passage};
+    use crate::request_id::RequestId;
+    use sentinel_core::{Denial, Revision};
+
+    /// The two lines without their times.
+    fn both(record: &Record<'_>) -> (String, String) {
+        let by_hand = String::from_utf8(of(record, SystemClock.now())).expect("text");
+        let general = formatted(record);
+        let (shape, rest) = (
+            |line: &str| line.split_at(44).1.to_owned(),
+            by_hand.split_at(44).0,
+        );
+        assert!(
+            rest.starts_with("{\"timestamp\":\"2") && rest.ends_with("Z\",\""),
+            "{rest}"
+        );
+        (shape(&by_hand), shape(&general))
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_that_of_the_general_formatter(
+            route in proptest::option::of("[ -~\u{0}-\u{1f}ö☃]{0,30}"),
+            outcome in 0..5_usize,
+            is_shadow: bool,
+            who in 0..4_usize,
+            revision in proptest::option::of((any::<u64>(), any::<u64>())),
+            age in proptest::option::of(0..10_000_000_000_000_u64),
+            took in 0..100_000_000_u64,
+        ) {
+            let outcomes: [Outcome; 5] = [
+                Ok(Passage::Permitted),
+                Ok(Passage::Login),
+                Err(Denial::PermissionDenied),
+                Err(Denial::ReplicaStale),
+                Err(Denial::NoRoute),
+            ];
+            let principal = principal(who);
+            let record = Record {
+                request: &RequestId::fixed("r1"),
+                route: route.as_deref(),
+                outcome: outcomes[outcome],
+                is_shadow,
+                principal: principal.as_ref(),
+                revision: revision.map(|(epoch, number)| Revision { epoch, number }),
+                replica_age: age.map(Duration::from_micros),
+                duration: Duration::from_micros(took),
+            };
+            let (by_hand, general) = both(&record);
+            prop_assert_eq!(by_hand, general);
+        }
+    }
+
+    #[test]
+    fn times_are_as_the_general_formatter_writes_them() {
+        let at = |seconds, micros: u32| {
+            let now = Timestamp::from_timestamp(seconds, micros * 1000).expect("in range");
+            let mut line = Line(Vec::new());
+            line.time(now);
+            String::from_utf8(line.0).expect("text")
+        };
+        assert_eq!(at(0, 0), "{\"timestamp\":\"1970-01-01T00:00:00.000000Z\"");
+        assert_eq!(
+            at(1_763_797_000, 42),
+            "{\"timestamp\":\"2025-11-22T07:36:40.000042Z\""
+        );
+        assert_eq!(
+            at(1_763_797_000, 999_999),
+            "{\"timestamp\":\"2025-11-22T07:36:40.999999Z\""
+        );
+    }
+}
