@@ -30,7 +30,7 @@ struct Arguments {
 enum What {
     /// Checks and refreshes on the control plane, with PostgreSQL and Redis.
     ControlPlane(Measurement<8>),
-    /// Requests through the edge, beside bare Pingora, HAProxy and nginx.
+    /// Requests through the edge, beside bare Pingora and other proxies.
     Edge(Edge),
     /// How long the edge looks for the route of a request.
     Routes(Routes),

@@ -3,33 +3,35 @@
 //! How it is measured, and what the figures are not, is in `docs/benchmarks.md`.
 
 mod bare;
+mod scenarios;
 mod scripts;
 mod served;
 mod servers;
 mod upstream;
 mod world;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sentinel_core::{Clock as _, SystemClock};
 
 use crate::report::{Figure, Table};
 use crate::statistics::{Median, percentile};
 use crate::{cpu, load, memory};
 use load::{Connection, Load, Script as _};
-use scripts::{Requests, Shown, Turns, get};
+use scenarios::{scenarios, spoil};
+use scripts::{Requests, Turns};
 use servers::{Place, Processors, Server, installed};
 use upstream::Upstream;
-use world::{Signer, World, document, service_key_text};
+use world::{Signer, World};
 
 pub use bare::run as serve_bare;
 pub use served::run as serve_edge;
 
 /// What a warm token with a permission may cost at most, as a multiple of bare Pingora.
 const WANTED_COST: f64 = 1.15;
-/// How many times as many requests must pass as through HAProxy, which verifies every token.
+/// How many times as many requests must pass as through `HAProxy`, which verifies every token.
 const WANTED_RATE: f64 = 2.0;
 
 /// How much there is.
@@ -337,81 +339,19 @@ impl Bench {
                 .zip(&theirs.rps)
                 .map(|(ours, theirs)| ours / theirs);
             let rate = Median::of(rates.collect()).context("no round was run")?;
-            text.push_str(&format!(
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                text,
                 "jwt_permission_warm: {:.2} [{:.2}–{:.2}] times the requests/s of HAProxy's `jwt_verify`; wanted is at \
-                 least {WANTED_RATE}: {}.\n",
+                 least {WANTED_RATE}: {}.",
                 rate.value,
                 rate.low,
                 rate.high,
                 verdict(rate.value >= WANTED_RATE),
-            ));
+            );
         }
         Ok(text)
     }
-}
-
-/// What everything is asked with.
-fn scenarios(plan: &Plan, world: &World, signer: &Signer) -> Result<Vec<Scenario>> {
-    let scale = plan.scale;
-    // Signing takes its time.
-    let cold = if plan.measures("jwt_cold") { scale.cold } else { 0 };
-    eprintln!("signing {} tokens", scale.requests + cold);
-    let now = SystemClock.now();
-    let token = |number| signer.token(world.viewer(number), number, now);
-    // Documents from all over, so that no two neighbours are in one cache line.
-    let far = |number: usize| number * (world.documents() / scale.requests).max(1) % world.documents();
-    let warm: Vec<(String, usize)> = (0..scale.requests)
-        .map(|number| Ok((token(far(number))?, far(number))))
-        .collect::<Result<_>>()?;
-    let length = warm.first().map_or(0, |(token, _)| token.len());
-    let each = |make: &dyn Fn(&str, &str) -> Box<[u8]>| -> Requests {
-        let made = warm.iter().map(|(token, number)| make(token, &document(*number)));
-        made.collect()
-    };
-    let shown = |path: &'static str| {
-        move |token: &str, document: &str| get(&format!("{path}{document}"), &Shown::Token(token))
-    };
-    let cold = (0..cold)
-        .map(|number| {
-            // Numbers that the warm ones do not have.
-            let number = world.documents() + number;
-            let path = format!("/articles/{}", document(number));
-            Ok(get(&path, &Shown::Token(&token(number)?)))
-        })
-        .collect::<Result<Requests>>()?;
-    let documents = each(&shown("/documents/"));
-    let scenario = |name, through, requests: &Requests| Scenario {
-        name,
-        through,
-        requests: Requests::clone(requests),
-        series: Series::default(),
-    };
-    let public = each(&|_, document| get(&format!("/public/{document}"), &Shown::Nothing(length)));
-    let service = each(&|_, document| {
-        let key = service_key_text();
-        get(&format!("/indexer/{document}"), &Shown::ServiceKey(&key, length))
-    });
-    Ok(vec![
-        scenario(DIRECT, Through::Nothing, &documents),
-        scenario(BARE, Through::Bare, &documents),
-        scenario("public", Through::Edge, &public),
-        scenario("jwt_role_warm", Through::Edge, &each(&shown("/articles/"))),
-        scenario("jwt_permission_warm", Through::Edge, &documents),
-        scenario("service_key", Through::Edge, &service),
-        scenario("jwt_cold", Through::FreshEdge, &cold),
-        scenario("haproxy_jwt", Through::Haproxy, &documents),
-        scenario("nginx_plain", Through::Nginx, &documents),
-    ])
-}
-
-/// The same request with another signature; `None` if it shows no token.
-fn spoil(request: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(request).ok()?;
-    let (before, rest) = text.split_once("authorization: Bearer ")?;
-    let (token, after) = rest.split_once("\r\n")?;
-    let (signed, signature) = token.rsplit_once('.')?;
-    let signature: String = signature.chars().rev().collect();
-    Some(format!("{before}authorization: Bearer {signed}.{signature}\r\n{after}").into_bytes())
 }
 
 /// One scenario in one round.
@@ -474,13 +414,5 @@ mod tests {
         let one = measured(&load, Duration::from_micros(60), 2e6).expect("answers");
         assert_eq!((one.rps, one.cpu_us, one.rss_mb), (1.0, 30.0, 2.0));
         assert_eq!((one.p50_us, one.p99_us), (10.0, 30.0));
-    }
-
-    #[test]
-    fn a_spoiled_request_differs_in_the_signature_only() {
-        let request = b"GET / HTTP/1.1\r\nauthorization: Bearer a.b.cd\r\n\r\n";
-        let spoiled = spoil(request).expect("a token");
-        assert_eq!(spoiled, b"GET / HTTP/1.1\r\nauthorization: Bearer a.b.dc\r\n\r\n");
-        assert_eq!(spoil(b"GET / HTTP/1.1\r\n\r\n"), None);
     }
 }

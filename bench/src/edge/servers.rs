@@ -17,7 +17,7 @@ use super::world::{INDEXER, ISSUER, PEM};
 use super::{Plan, served};
 
 /// How long a proxy may take until it listens. A million tuples have to be read in by then, in a debug build as well.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is shared out: one processor for the proxy that is measured, the others for load and service.
 pub(super) struct Processors {
@@ -182,7 +182,7 @@ routes:
             .await
     }
 
-    /// HAProxy, which verifies the token's signature and its end for each request.
+    /// `HAProxy`, which verifies the token's signature and its end for each request.
     pub(super) async fn haproxy(&self, program: &Path) -> Result<Server> {
         let port = port()?;
         let config = format!(
@@ -265,10 +265,10 @@ http {{
             .await
     }
 
-    /// This program in another part.
-    fn own(&self, part: &str, port: u16) -> Command {
+    /// This program in another role.
+    fn own(&self, role: &str, port: u16) -> Command {
         let mut command = Command::new(&self.plan.program);
-        command.arg(part).arg("--dir").arg(self.dir);
+        command.arg(role).arg("--dir").arg(self.dir);
         command.arg("--port").arg(port.to_string());
         command.arg("--upstream").arg(self.upstream.to_string());
         command

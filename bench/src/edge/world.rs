@@ -95,7 +95,7 @@ impl World {
         let owner = self.owner(document);
         match document % 6 {
             0..3 => owner,
-            _ => self.neighbour(owner),
+            _ => Self::neighbour(owner),
         }
     }
 
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Another member of the same workspace and the same group.
-    fn neighbour(&self, person: usize) -> usize {
+    fn neighbour(person: usize) -> usize {
         person / GROUP * GROUP + (person + 1) % GROUP
     }
 
@@ -142,7 +142,7 @@ impl World {
                 Some(user(owner)),
             )?);
             let grantee = match number % 3 {
-                1 => Some(Grantee::User(user(self.neighbour(owner)))),
+                1 => Some(Grantee::User(user(Self::neighbour(owner)))),
                 2 => Some(Grantee::Group(group_of(owner))),
                 _ => None,
             };

@@ -132,11 +132,11 @@ fn what_cannot_be_overridden_is_told() {
         ],
     ));
     assert_snapshot!(told, @"
-    environment variable SENTINEL__CONTROL_PLANE__DANGER_PLAINTEXT: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
+    environment variable SENTINEL__CONTROL_PLANE__DANGER_PLAINTEXT: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__HTTPS`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
     environment variable SENTINEL__CONTROL_PLANE__EDGE_KEY_FILE: control_plane.edge_key_file: both `edge_key` and `edge_key_file` are written: keep one
     environment variable SENTINEL__LISTEN__ADMIN: listen.admin: `nowhere` is not an address to listen on: an IP address and a port such as `127.0.0.1:9003` or `[::1]:9003` is expected
-    environment variable SENTINEL__ROUTES: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
-    environment variable SENTINEL__log__level: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
+    environment variable SENTINEL__ROUTES: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__HTTPS`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
+    environment variable SENTINEL__log__level: there is no such override: there are `SENTINEL__LISTEN__HTTP`, `SENTINEL__LISTEN__HTTPS`, `SENTINEL__LISTEN__ADMIN`, `SENTINEL__CONTROL_PLANE__URL`, `SENTINEL__CONTROL_PLANE__ISSUER`, `SENTINEL__CONTROL_PLANE__EDGE_KEY[_FILE]`, `SENTINEL__STATE_DIR`, `SENTINEL__LOG__FORMAT`, `SENTINEL__LOG__LEVEL`
     ");
     let told = home.told(plane(
         &home,

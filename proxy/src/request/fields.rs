@@ -137,9 +137,8 @@ pub(super) fn check(version: Version, fields: &HeaderMap) -> Result<(), Denial> 
 /// Whether a value has no control character but tab.
 pub(super) fn is_plain_value(value: &[u8]) -> bool {
     // To the end in every case: without a way out many bytes are looked at at once.
-    value.iter().fold(true, |plain, byte| {
-        plain & (!byte.is_ascii_control() | (*byte == b'\t'))
-    })
+    let is_odd = |byte: &&u8| byte.is_ascii_control() && **byte != b'\t';
+    value.iter().filter(is_odd).count() == 0
 }
 
 /// Whether `Connection` nominates nothing but what belongs to this connection. Any other name would ask the edge to

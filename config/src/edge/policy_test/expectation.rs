@@ -49,7 +49,7 @@ impl FromStr for Expectation {
             return Ok(Self::Denial(*denial));
         }
         let statuses = statuses();
-        let status = text.parse().ok().filter(|status| statuses.contains(status));
+        let status = statuses.iter().copied().find(|status| status.to_string() == text);
         status.map(Self::Status).ok_or_else(|| {
             let shown: Vec<String> = statuses.iter().map(Status::to_string).collect();
             let word = text.replace([' ', '-'], "_").to_ascii_lowercase();
