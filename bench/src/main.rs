@@ -31,11 +31,11 @@ enum What {
     /// Checks and refreshes on the control plane, with PostgreSQL and Redis.
     ControlPlane(Measurement<8>),
     /// Requests through the edge, beside bare Pingora and other proxies.
-    Edge(Edge),
+    Edge(EdgeArguments),
     /// How long the edge looks for the route of a request.
     Routes(Routes),
     /// Good clients beside thousands that open connections and waste them.
-    Connections(Connections),
+    Connections(ConnectionArguments),
     /// A proxy of `edge`: Pingora alone.
     #[command(hide = true)]
     ServeBare(Part),
@@ -62,7 +62,7 @@ struct Measurement<const CONNECTIONS: usize> {
 }
 
 #[derive(Debug, Args)]
-struct Edge {
+struct EdgeArguments {
     #[command(flatten)]
     measurement: Measurement<16>,
     /// Measure only this line of the table beside `bare`; may be given several times.
@@ -71,13 +71,13 @@ struct Edge {
 }
 
 #[derive(Debug, Args)]
-struct Connections {
+struct ConnectionArguments {
     /// Write the figures to this file, as a JSON array.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// How many there are.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    connections: usize,
+    #[arg(long = "connections", value_name = "N", default_value_t = 10_000)]
+    count: usize,
     /// How long the good clients are looked at, without the others and with them.
     #[arg(long, value_name = "N", default_value_t = 20.0)]
     seconds: f64,
@@ -154,7 +154,7 @@ async fn control_plane(arguments: Measurement<8>) -> Result<()> {
     let outcome = control_plane::run(&Plan {
         programs: Programs::beside_this_one()?,
         scale: Scale::USUAL,
-        connections: arguments.connections,
+        connections: arguments.count,
         time,
         rounds: arguments.rounds,
     })
@@ -163,7 +163,7 @@ async fn control_plane(arguments: Measurement<8>) -> Result<()> {
     json.map_or(Ok(()), |file| write_json(&file, &outcome.figures))
 }
 
-async fn edge(Edge { measurement, only }: Edge) -> Result<()> {
+async fn edge(EdgeArguments { measurement, only }: EdgeArguments) -> Result<()> {
     let (time, json) = (measurement.check(1000)?, measurement.json);
     let outcome = edge::run(&edge::Plan {
         program: std::env::current_exe()?,
@@ -187,9 +187,9 @@ fn look_up(arguments: &Routes) -> Result<()> {
         .map_or(Ok(()), |file| write_json(file, &outcome.figures))
 }
 
-async fn connections(arguments: Connections) -> Result<()> {
+async fn connections(arguments: ConnectionArguments) -> Result<()> {
     ensure!(
-        (1..=100_000).contains(&arguments.connections),
+        (1..=100_000).contains(&arguments.count),
         "`--connections`: 1 to 100000 is expected"
     );
     ensure!(
@@ -198,7 +198,7 @@ async fn connections(arguments: Connections) -> Result<()> {
     );
     let outcome = connections::run(&connections::Plan {
         program: Programs::beside_this_one()?.proxy,
-        connections: arguments.connections,
+        connections: arguments.count,
         time: Duration::from_secs_f64(arguments.seconds),
     })
     .await?;

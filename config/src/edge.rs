@@ -31,8 +31,8 @@ pub use issuer::{IssuedTokens, Issuer};
 pub use path::{ParamKind, PathPattern, Segment};
 pub use pattern::{HostPattern, InvalidPattern, Method, RoutePattern};
 pub use policy_test::{
-    Expectation, InvalidExpectation, InvalidTestPermission, InvalidTestRequest, PolicyTest, TestCaller, TestPermission,
-    TestRequest, TestToken, TestUser, Written,
+    Expectation, InvalidExpectation, InvalidTestPermission, InvalidTestRequest, PolicyTest, TestCaller,
+    TestPermission, TestRequest, TestToken, TestUser, Written,
 };
 pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
 pub use route::{Access, CredentialTier, Route, RouteSettings, Routes};
@@ -259,11 +259,23 @@ fn check_control_plane(control_plane: &ControlPlane, section: &Section<'_>, read
 fn check_limits(limits: &Limits, section: &Section<'_>, reader: &mut Reader<'_>) {
     let heads = 1 << 10..=1 << 20;
     let head = limits.max_head;
-    bounds(section, "max_head", heads.contains(&head.bytes()), head, "1KiB to 1MiB", reader);
+    bounds(
+        section,
+        "max_head",
+        heads.contains(&head.bytes()),
+        head,
+        "1KiB to 1MiB",
+        reader,
+    );
     let counts = [
         ("max_headers", limits.max_headers, 10..=256, "10 to 256"),
         ("connections", limits.connections, 16..=1_000_000, "16 to 1000000"),
-        ("connections_per_address", limits.connections_per_address, 1..=u32::MAX, "1 and more"),
+        (
+            "connections_per_address",
+            limits.connections_per_address,
+            1..=u32::MAX,
+            "1 and more",
+        ),
         ("http2_streams", limits.http2_streams, 1..=256, "1 to 256"),
     ];
     for (key, given, accepted, shown) in counts {

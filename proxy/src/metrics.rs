@@ -184,8 +184,18 @@ mod tests {
     #[test]
     fn decisions_are_counted_by_route_and_reason() {
         let metrics = Metrics::new().expect("names are fine");
-        metrics.decided(Some("GET a/b"), Ok(Passage::Permitted), false, Duration::from_micros(7));
-        metrics.decided(Some("GET a/b"), Err(Denial::RoleDenied), true, Duration::from_micros(7));
+        metrics.decided(
+            Some("GET a/b"),
+            Ok(Passage::Permitted),
+            false,
+            Duration::from_micros(7),
+        );
+        metrics.decided(
+            Some("GET a/b"),
+            Err(Denial::RoleDenied),
+            true,
+            Duration::from_micros(7),
+        );
         metrics.decided(None, Err(Denial::NoRoute), false, Duration::from_micros(7));
         metrics.failed("GET a/b", Denial::UpstreamTimeout);
         metrics.tokens().remembered.inc_by(3);

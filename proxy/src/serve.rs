@@ -99,7 +99,12 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         consistency_wait: config.consistency_wait,
         head_limits: head_size,
         trusted_proxies: TrustedProxies::new(&config.trusted_proxies),
-        buckets: Buckets::new(config.routes.iter().any(|route| route.settings.rate_limit.is_some())),
+        buckets: Buckets::new(
+            config
+                .routes
+                .iter()
+                .any(|route| route.settings.rate_limit.is_some()),
+        ),
         assertions,
         login,
     });
@@ -126,7 +131,12 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         stopping: stopping.clone(),
     });
     let encrypted = encrypted_listener.zip(encryption);
-    let door = tokio::spawn(keep_door(Door::new(served, limits), plain_listener, encrypted, stopping));
+    let door = tokio::spawn(keep_door(
+        Door::new(served, limits),
+        plain_listener,
+        encrypted,
+        stopping,
+    ));
     let operator = tokio::spawn(admin::serve(admin_listener, report, operator_stopping));
     let shown = https.map(tracing::field::display);
     tracing::info!(listen.http = %http, listen.https = shown, listen.admin = %admin, "the edge is listening");
@@ -265,7 +275,8 @@ mod tests {
     #[test]
     fn nothing_of_pingora_is_in_a_shared_directory() {
         let text = "control_plane: { url: http://127.0.0.1:1, edge_key: k }\nstate_dir: /var/lib/edge\n";
-        let config = sentinel_config::parse_edge(text, Path::new("edge.yaml"), &BTreeMap::new()).expect("accepted");
+        let config =
+            sentinel_config::parse_edge(text, Path::new("edge.yaml"), &BTreeMap::new()).expect("accepted");
         let conf = server_conf(&config);
         for file in [&conf.upgrade_sock, &conf.pid_file] {
             assert!(Path::new(file).starts_with("/var/lib/edge"), "{file}");

@@ -36,8 +36,8 @@ pub use providers::{
     Expected, Protocol, Provider, ProviderError, ProviderSettings, Providers, VouchError, Voucher,
 };
 pub use sessions::{
-    AdminRefusal, AdminSession, AuthzMinted, Context, EndReason, Grant, RefreshError, Sessions, StartError, Vouched,
-    Swept,
+    AdminRefusal, AdminSession, AuthzMinted, Context, EndReason, Grant, RefreshError, Sessions, StartError,
+    Swept, Vouched,
 };
 pub use tokens::{AdminToken, TokenPair, Tokens};
 

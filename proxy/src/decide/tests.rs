@@ -21,7 +21,11 @@ routes: [{{ match: \"GET a.example/documents/{{doc_id}}\", to: docs, {rule} }}]"
     );
     let config = parse_edge(&text, Path::new("edge.yaml"), &Environment::new()).expect("valid");
     let table = Table::compile(&config).expect("no ties");
-    Arc::clone(table.find(&request(DOCUMENT), &http::HeaderMap::new()).expect("a route"))
+    Arc::clone(
+        table
+            .find(&request(DOCUMENT), &http::HeaderMap::new())
+            .expect("a route"),
+    )
 }
 
 fn request(document: &str) -> CanonicalRequest {

@@ -155,7 +155,10 @@ fn cookie_crumbs_become_one_line() {
 #[test]
 fn the_edges_own_cookies_stay_with_it() {
     let line = "__Host-sentinel=a; a=1; __Host-sentinel-refresh=b; __Host-sentinel-login-1=c";
-    let text = sent(Principal::default(), &[("cookie", line), ("cookie", "b=2; __Host-sentinel-login-2=d")]);
+    let text = sent(
+        Principal::default(),
+        &[("cookie", line), ("cookie", "b=2; __Host-sentinel-login-2=d")],
+    );
     assert!(text.contains("\ncookie: a=1; b=2\n"), "{text}");
     let text = sent(Principal::default(), &[("cookie", "__Host-sentinel=a")]);
     assert!(!text.contains("cookie"), "{text}");
@@ -168,9 +171,15 @@ fn somebody_of_another_issuer_is_named_by_issuer_and_subject() {
         subject: "auth0|ä\r\nx-sentinel-user-id: 1".into(),
         expires_at: at(NOW + 60),
     };
-    let text = sent(Principal::external(Arc::new(user), None), &[("x-sentinel-issuer", "forged")]);
+    let text = sent(
+        Principal::external(Arc::new(user), None),
+        &[("x-sentinel-issuer", "forged")],
+    );
     assert!(text.contains("\nx-sentinel-issuer: partner\n"), "{text}");
     let subject = "\nx-sentinel-subject: auth0%7C%C3%A4%0D%0Ax-sentinel-user-id%3A%201";
     assert!(text.contains(subject), "{text}");
-    assert!(!text.contains("\nx-sentinel-user-id") && !text.contains("forged"), "{text}");
+    assert!(
+        !text.contains("\nx-sentinel-user-id") && !text.contains("forged"),
+        "{text}"
+    );
 }

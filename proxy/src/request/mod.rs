@@ -124,7 +124,8 @@ impl CanonicalRequest {
         fields::check(parsed.version, parsed.fields)?;
         let opens_tunnel = handshake::check(parsed.version, &method, parsed.fields)?;
         let mut presented = Presented::parse(parsed.fields, reading.session_cookie)?;
-        presented.may_be_forged = page::may_be_forged(&method, opens_tunnel, parsed.fields, &host, reading.secure);
+        presented.may_be_forged =
+            page::may_be_forged(&method, opens_tunnel, parsed.fields, &host, reading.secure);
         Ok(Self {
             method,
             host,

@@ -447,7 +447,9 @@ async fn answer_requests(
         }
         let mut own = String::new();
         for line in head.lines() {
-            let wanted = line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("x-answer"));
+            let wanted = line
+                .split_once(": ")
+                .filter(|(name, _)| name.eq_ignore_ascii_case("x-answer"));
             if let Some((_, line)) = wanted {
                 own.push_str(line);
                 own.push_str("\r\n");

@@ -16,11 +16,11 @@ mod h2;
 mod harness;
 mod headers;
 mod identity;
-mod login;
 mod idp;
 #[path = "../../src/authn/issuers/testing.rs"]
 mod issuer_keys;
 mod issuers;
+mod login;
 mod operator;
 mod proxies;
 mod rates;

@@ -164,14 +164,14 @@ impl Authz {
             .await
             .map_err(IdentityError::from)?;
         let actions = actions.iter().map(|action| action.as_str().to_owned()).collect();
-        let vouched = Vouched {
+        let proven = Vouched {
             subject: &voucher.subject,
             issuer: voucher.issuer.as_deref(),
         };
         let minted = self
             .0
             .sessions
-            .mint_authz(&mut tx, &grant, &service.name, vouched, actions)
+            .mint_authz(&mut tx, &grant, &service.name, proven, actions)
             .await?;
         tx.commit().await?;
         Ok(minted)

@@ -36,7 +36,10 @@ pub struct Vouched<'a> {
 
 impl<'a> From<&'a str> for Vouched<'a> {
     fn from(subject: &'a str) -> Self {
-        Self { subject, issuer: None }
+        Self {
+            subject,
+            issuer: None,
+        }
     }
 }
 

@@ -119,7 +119,11 @@ async fn what_was_written_is_read_with_its_age() {
 #[tokio::test]
 async fn a_look_needs_no_lock_and_changes_nothing() {
     let stage = Stage::new();
-    assert!(stored(stage.dir.path(), stage.key.public(), at(130)).expect("readable").is_none());
+    assert!(
+        stored(stage.dir.path(), stage.key.public(), at(130))
+            .expect("readable")
+            .is_none()
+    );
     stage.write(4).await;
     let journal = stage.path("replica.journal");
     let mut torn = std::fs::read(&journal).expect("written");
@@ -129,7 +133,10 @@ async fn a_look_needs_no_lock_and_changes_nothing() {
     let look = || stored(stage.dir.path(), stage.key.public(), at(130)).expect("readable");
     let found = look().expect("a state");
     assert_eq!(found.state.revision(), rev(3));
-    assert!(found.age.is_none(), "the heartbeat is of a revision that is not there");
+    assert!(
+        found.age.is_none(),
+        "the heartbeat is of a revision that is not there"
+    );
     assert_eq!(std::fs::read(&journal).expect("there"), torn, "it is not cut");
     let stranger = FeedKey::generate();
     let found = stored(stage.dir.path(), stranger.public(), at(130)).expect("readable");
