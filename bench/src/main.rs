@@ -154,7 +154,7 @@ async fn control_plane(arguments: Measurement<8>) -> Result<()> {
     let outcome = control_plane::run(&Plan {
         programs: Programs::beside_this_one()?,
         scale: Scale::USUAL,
-        connections: arguments.count,
+        connections: arguments.connections,
         time,
         rounds: arguments.rounds,
     })
