@@ -120,7 +120,7 @@ pub(in crate::edges) async fn published(tx: &mut Tx) -> Result<Vec<PublishedKey>
         "SELECT k.edge_id, e.name, k.public_key
            FROM edge_assertion_keys AS k JOIN edges AS e ON e.id = k.edge_id
           WHERE e.revoked_at IS NULL
-          ORDER BY e.created_at, e.id, k.first_seen_at, k.kid"
+          ORDER BY e.created_at, e.name, e.id, k.first_seen_at, k.kid"
     )
     .await?;
     rows.into_iter().map(PublishedKey::try_from).collect()
