@@ -29,7 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Checks and refreshes on the control plane, with PostgreSQL and Redis.
-    ControlPlane(Measurement<8>),
+    ControlPlane(Measurement),
     /// Requests through the edge, beside bare Pingora and other proxies.
     Edge(EdgeArguments),
     /// How long the edge looks for the route of a request.
@@ -44,9 +44,8 @@ enum What {
     ServeEdge(Part),
 }
 
-/// `CONNECTIONS` is how many there are unless told otherwise.
 #[derive(Debug, Args)]
-struct Measurement<const CONNECTIONS: usize> {
+struct Measurement {
     /// Write the figures to this file, as a JSON array.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,14 +56,16 @@ struct Measurement<const CONNECTIONS: usize> {
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
     /// Connections at the same time.
-    #[arg(long, value_name = "N", default_value_t = CONNECTIONS)]
-    connections: usize,
+    ///
+    /// Default: 8 for `control-plane`, 16 for `edge`.
+    #[arg(long, value_name = "N")]
+    connections: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 struct EdgeArguments {
     #[command(flatten)]
-    measurement: Measurement<16>,
+    measurement: Measurement,
     /// Measure only this line of the table beside `bare`; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -149,12 +150,13 @@ async fn interrupted() -> Result<()> {
     Ok(())
 }
 
-async fn control_plane(arguments: Measurement<8>) -> Result<()> {
+async fn control_plane(arguments: Measurement) -> Result<()> {
+    let connections = arguments.connections(8);
     let (time, json) = (arguments.check(Scale::USUAL.members)?, arguments.json);
     let outcome = control_plane::run(&Plan {
         programs: Programs::beside_this_one()?,
         scale: Scale::USUAL,
-        connections: arguments.connections,
+        connections,
         time,
         rounds: arguments.rounds,
     })
@@ -164,11 +166,13 @@ async fn control_plane(arguments: Measurement<8>) -> Result<()> {
 }
 
 async fn edge(EdgeArguments { measurement, only }: EdgeArguments) -> Result<()> {
+    let connections = measurement.connections(16);
     let (time, json) = (measurement.check(1000)?, measurement.json);
     let outcome = edge::run(&edge::Plan {
+        bare: std::env::current_exe()?.with_file_name("sentinel-bench-bare"),
         program: std::env::current_exe()?,
         scale: edge::Scale::USUAL,
-        connections: measurement.connections,
+        connections,
         time,
         rounds: measurement.rounds,
         only,
@@ -208,7 +212,12 @@ async fn connections(arguments: ConnectionArguments) -> Result<()> {
         .map_or(Ok(()), |file| write_json(&file, &outcome.figures))
 }
 
-impl<const CONNECTIONS: usize> Measurement<CONNECTIONS> {
+impl Measurement {
+    /// How many connections there are, if `usual` of them unless told otherwise.
+    fn connections(&self, usual: usize) -> usize {
+        self.connections.unwrap_or(usual)
+    }
+
     /// How long each measurement takes, if everything is within bounds.
     fn check(&self, most_connections: usize) -> Result<Duration> {
         ensure!(
@@ -220,7 +229,7 @@ impl<const CONNECTIONS: usize> Measurement<CONNECTIONS> {
             "`--rounds`: 1 to 100 is expected"
         );
         ensure!(
-            (1..=most_connections).contains(&self.connections),
+            (1..=most_connections).contains(&self.connections(1)),
             "`--connections`: 1 to {most_connections} is expected"
         );
         Ok(Duration::from_secs_f64(self.seconds))

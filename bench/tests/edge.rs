@@ -10,6 +10,7 @@ use sentinel_bench::edge::{Plan, Scale, run};
 async fn every_scenario_has_every_figure() {
     let outcome = run(&Plan {
         program: PathBuf::from(env!("CARGO_BIN_EXE_sentinel-bench")),
+        bare: PathBuf::from(env!("CARGO_BIN_EXE_sentinel-bench-bare")),
         scale: Scale::SMALL,
         connections: 2,
         time: Duration::from_millis(200),
@@ -26,6 +27,7 @@ async fn every_scenario_has_every_figure() {
     let metrics = ["rps", "p50_us", "p99_us", "cpu_us", "cpu_ratio", "rss_mb"];
     let wanted = [
         "bare",
+        "bare_mimalloc",
         "public",
         "jwt_role_warm",
         "jwt_permission_warm",

@@ -89,6 +89,19 @@ impl<'f> Preflight<'f> {
     }
 }
 
+/// Removes what a service said to pages of other origins.
+pub fn silence(response: &mut ResponseHeader) {
+    let said: Vec<HeaderName> = response
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(PREFIX))
+        .cloned()
+        .collect();
+    for name in &said {
+        response.remove_header(name);
+    }
+}
+
 impl CorsPolicy {
     /// That of a configuration.
     ///
@@ -173,15 +186,7 @@ impl CorsPolicy {
     /// # Errors
     /// A field cannot be written.
     pub fn mark(&self, fields: &HeaderMap, response: &mut ResponseHeader) -> pingora::Result<()> {
-        let said: Vec<HeaderName> = response
-            .headers
-            .keys()
-            .filter(|name| name.as_str().starts_with(PREFIX))
-            .cloned()
-            .collect();
-        for name in &said {
-            response.remove_header(name);
-        }
+        silence(response);
         for (name, value) in self.marks(fields) {
             response.append_header(name, value)?;
         }

@@ -22,6 +22,7 @@ use crate::names;
 use crate::pace::Pace;
 use crate::request::Parsed;
 use crate::request_id::RequestId;
+use crate::returned;
 use crate::upstreams::SILENCE;
 
 pub use served::Served;
@@ -190,13 +191,8 @@ impl ProxyHttp for Handler {
         }
         exchange.expect_more();
         if let Some(admitted) = &exchange.admitted {
-            let traffic = admitted.permit.route().traffic();
-            traffic.response_headers.apply_to_response(response)?;
-            if let Some(cors) = &traffic.cors {
-                cors.mark(&session.req_header().headers, response)?;
-            }
-            // Last: whatever else is said about keeping the answer, nobody keeps one with a session in it.
-            admitted.cookies.set_on(response)?;
+            let fields = &session.req_header().headers;
+            returned::write(admitted, fields, self.0.authn.session_cookie(), response)?;
         }
         response.insert_header(names::REQUEST_ID, exchange.id.header_value())
     }

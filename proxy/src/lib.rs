@@ -35,6 +35,7 @@ pub mod policy_tests;
 pub mod program;
 pub mod request;
 pub mod request_id;
+pub mod returned;
 pub mod rewrite;
 pub mod routes;
 pub mod serve;

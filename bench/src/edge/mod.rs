@@ -66,6 +66,8 @@ impl Scale {
 pub struct Plan {
     /// The program that becomes the proxies: `sentinel-bench` itself.
     pub program: PathBuf,
+    /// The program that is Pingora with the allocator of the system: `sentinel-bench-bare`.
+    pub bare: PathBuf,
     /// How much there is.
     pub scale: Scale,
     /// Connections at the same time.
@@ -121,6 +123,7 @@ enum Through {
     /// None: straight to the service.
     Nothing,
     Bare,
+    BareWithOurAllocator,
     Edge,
     /// An edge that has not seen a token yet.
     FreshEdge,
@@ -154,6 +157,7 @@ const DIRECT: &str = "(no proxy)";
 /// Everything that is ready to be measured.
 struct Bench {
     bare: Server,
+    bare_with_our_allocator: Server,
     edge: Server,
     haproxy: Option<Server>,
     nginx: Option<Server>,
@@ -185,6 +189,7 @@ impl Bench {
         };
         let bench = Self {
             bare: place.bare().await?,
+            bare_with_our_allocator: place.bare_with_our_allocator().await?,
             edge: place.edge().await?,
             scenarios: scenarios.into_iter().filter(there).collect(),
             haproxy,
@@ -230,6 +235,7 @@ impl Bench {
         match through {
             Through::Nothing | Through::FreshEdge => None,
             Through::Bare => Some(&self.bare),
+            Through::BareWithOurAllocator => Some(&self.bare_with_our_allocator),
             Through::Edge => Some(&self.edge),
             Through::Haproxy => self.haproxy.as_ref(),
             Through::Nginx => self.nginx.as_ref(),
@@ -332,6 +338,20 @@ impl Bench {
             self.documents,
             verdict(cost.value <= WANTED_COST),
         );
+        if let Some(bare) = series("bare_mimalloc") {
+            let ratios = ours
+                .cpu_us
+                .iter()
+                .zip(&bare.cpu_us)
+                .map(|(ours, bare)| ours / bare);
+            let ratio = Median::of(ratios.collect()).context("no round was run")?;
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                text,
+                "jwt_permission_warm: {:.2} [{:.2}–{:.2}] times that of Pingora with our allocator.",
+                ratio.value, ratio.low, ratio.high,
+            );
+        }
         if let Some(theirs) = series("haproxy_jwt") {
             let rates = ours
                 .rps

@@ -51,6 +51,7 @@ pub(super) fn scenarios(plan: &Plan, world: &World, signer: &Signer) -> Result<V
     Ok(vec![
         scenario(DIRECT, Through::Nothing, &documents),
         scenario(BARE, Through::Bare, &documents),
+        scenario("bare_mimalloc", Through::BareWithOurAllocator, &documents),
         scenario("public", Through::Edge, &public),
         scenario("jwt_role_warm", Through::Edge, &each(&shown("/articles/"))),
         scenario("jwt_permission_warm", Through::Edge, &documents),

@@ -148,11 +148,21 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Pingora without anything of ours.
+    /// Pingora as it comes, with the allocator of the system.
     pub(super) async fn bare(&self) -> Result<Server> {
         let port = port()?;
-        let mut command = self.own("serve-bare", port);
+        let mut command = Command::new(&self.plan.bare);
+        self.tell(&mut command, port);
         Server::spawn(&self.processors, self.dir, "bare", port, &mut command)?
+            .listening()
+            .await
+    }
+
+    /// The same with the allocator that the edge has.
+    pub(super) async fn bare_with_our_allocator(&self) -> Result<Server> {
+        let port = port()?;
+        let mut command = self.own("serve-bare", port);
+        Server::spawn(&self.processors, self.dir, "bare_mimalloc", port, &mut command)?
             .listening()
             .await
     }
@@ -268,10 +278,16 @@ http {{
     /// This program in another role.
     fn own(&self, role: &str, port: u16) -> Command {
         let mut command = Command::new(&self.plan.program);
-        command.arg(role).arg("--dir").arg(self.dir);
+        command.arg(role);
+        self.tell(&mut command, port);
+        command
+    }
+
+    /// Tells a program of ours where it stands.
+    fn tell(&self, command: &mut Command, port: u16) {
+        command.arg("--dir").arg(self.dir);
         command.arg("--port").arg(port.to_string());
         command.arg("--upstream").arg(self.upstream.to_string());
-        command
     }
 }
 

@@ -185,6 +185,8 @@ errors! {
     EdgeNameTaken = Conflict, "edge_name_taken", "An edge with this name already exists";
     /// Another edge signs assertions with the key.
     AssertionKeyTaken = Conflict, "assertion_key_taken", "Another edge signs assertions with this key";
+    /// An edge that was revoked signed assertions with the key.
+    AssertionKeyWithdrawn = Conflict, "assertion_key_withdrawn", "This key was withdrawn with the edge that signed with it";
 }
 
 impl AccessError {

@@ -100,8 +100,14 @@ impl Source {
             Err(AccessError::AssertionKeyTaken) => tracing::error!(
                 edge.id = %edge,
                 key.id = key.kid,
-                "an edge announced an assertion key that is another edge's, and it is not published: revoke that edge if \
-                 this one took its place; otherwise delete `assertion.key` in the state directory of one of them and restart it"
+                "an edge announced an assertion key that is another edge's, and no service believes what it signs: delete \
+                 `assertion.key` in its state directory and restart it, and revoke the other edge if this one took its place"
+            ),
+            Err(AccessError::AssertionKeyWithdrawn) => tracing::error!(
+                edge.id = %edge,
+                key.id = key.kid,
+                "an edge announced an assertion key that was withdrawn when its edge was revoked, and no service believes \
+                 what it signs: delete `assertion.key` in its state directory and restart it"
             ),
             Err(error) => return Err(error.into()),
         }

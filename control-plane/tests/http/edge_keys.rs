@@ -93,6 +93,11 @@ on_both_backends! {
         tx.commit().await.expect("commit");
         assert_eq!(document(&app).await, json!({ "keys": [key(2).to_jwk("edge-2")] }));
         drop(other);
+
+        // Enrolled again with the key that may have been copied, it is served and not believed.
+        let again = Edge::start(&app, "edge-3", key(1)).await;
+        assert_eq!(document(&app).await, json!({ "keys": [key(2).to_jwk("edge-2")] }));
+        drop(again);
     }
 
     async fn a_key_that_is_another_edges_is_not_taken_over_and_keeps_nobody_out(store: TestStore) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, get_current_timestamp};
@@ -18,6 +18,8 @@ use tokio::time::Instant;
 /// Where the assertion is.
 pub const HEADER: &str = "x-sentinel-assertion";
 
+/// The plain headers that are percent-encoded.
+const ENCODED: [&str; 3] = ["x-sentinel-email", "x-sentinel-name", "x-sentinel-subject"];
 /// The type that tells an assertion from every other JWT.
 const TYPE: &str = "sentinel-assertion+jwt";
 /// How long an assertion may hold, in seconds.
@@ -232,21 +234,57 @@ fn is(part: Option<&str>, plain: Option<&str>, hash: Option<&str>) -> bool {
     }
 }
 
-/// The plain headers say the same. A service that reads only the assertion need not look.
+/// The plain headers say the same, all of them. A service that reads only the assertion need not look.
 fn agrees(said: &Assertion, headers: &HeaderMap) -> Result<(), Refused> {
-    for (name, signed) in [
+    let external = said.sub.strip_prefix("external:");
+    let (issuer, subject) = external.and_then(|whole| whole.split_once('|')).unzip();
+    let all = [
         ("x-request-id", Some(said.jti.as_str())),
         ("x-sentinel-user-id", said.sub.strip_prefix("user:")),
+        ("x-sentinel-email", said.email.as_deref()),
+        ("x-sentinel-name", said.name.as_deref()),
         ("x-sentinel-workspace-id", said.wid.as_deref()),
         ("x-sentinel-workspace-slug", said.wslug.as_deref()),
         ("x-sentinel-workspace-role", said.wrole.as_deref()),
+        ("x-sentinel-issuer", issuer),
+        ("x-sentinel-subject", subject),
         ("x-sentinel-service", said.svc.as_deref()),
-    ] {
-        if only(headers, name)? != signed {
+    ];
+    for (name, signed) in all {
+        let plain = only(headers, name)?;
+        let agrees = match (plain, signed) {
+            (Some(plain), Some(signed)) if ENCODED.contains(&name) => decodes_to(plain, signed),
+            (plain, signed) => plain == signed,
+        };
+        if !agrees {
             return Err(Refused("a plain header says something else than the assertion"));
         }
     }
+    let is_known = |name: &str| name == HEADER || all.iter().any(|(known, _)| *known == name);
+    let mut names = headers.keys().map(HeaderName::as_str);
+    if names.any(|name| name.starts_with("x-sentinel-") && !is_known(name)) {
+        return Err(Refused("a plain header says what the assertion does not"));
+    }
     Ok(())
+}
+
+/// Whether `plain` is `text`, percent-encoded.
+fn decodes_to(plain: &str, text: &str) -> bool {
+    let mut rest = plain.bytes();
+    let mut expected = text.bytes();
+    while let Some(byte) = rest.next() {
+        let decoded = if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            let both = digit().zip(digit());
+            both.and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
+        } else {
+            Some(byte)
+        };
+        if decoded.is_none() || decoded != expected.next() {
+            return false;
+        }
+    }
+    expected.next().is_none()
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Browsers at the edge: its own pages, sessions that are renewed on the way, and a way to sign in where others get 401.
 
+use secrecy::SecretString;
 use sentinel_config::edge::Access;
 use sentinel_core::Denial;
 
 use super::passage::{Arrival, Course};
-use super::{Edge, Trace};
+use super::{Edge, Trace, guarded};
+use crate::authn::Accepts;
 use crate::decision_log::Passage;
 use crate::login::{Renewal, Visit};
-use crate::request::CanonicalRequest;
+use crate::request::{CanonicalRequest, Presented};
 use crate::routes::Route;
 
 impl<'a> Arrival<'a> {
@@ -30,7 +32,8 @@ impl Edge {
         trace: &mut Trace,
     ) -> Option<Result<Course, Denial>> {
         let login = self.login.as_ref().filter(|login| login.owns(&request.target))?;
-        let said = login.answer(arrival.visit(request)).await;
+        let counts = |token: &SecretString| self.counts(token);
+        let said = login.answer(arrival.visit(request), &counts).await;
         Some(match said.outcome {
             Ok(()) => Ok(Course::Answer(said.answer, Passage::Login)),
             Err(denial) => {
@@ -38,6 +41,20 @@ impl Edge {
                 Err(denial)
             }
         })
+    }
+
+    /// Whether an access token counts, by what is known now.
+    fn counts(&self, access: &SecretString) -> bool {
+        let presented = Presented {
+            cookie: Some(access.clone()),
+            ..Presented::default()
+        };
+        let accepts = Accepts {
+            cookie: true,
+            ..Accepts::default()
+        };
+        let (now, state) = (self.clock.now(), self.replica.sight().1);
+        guarded(|| self.authn.authenticate(&presented, &accepts, &state, now)).is_ok()
     }
 
     /// Renews the browser's session on a route where it can sign in, if that has to be.

@@ -43,6 +43,9 @@ impl Login {
         let Some(code) = code.filter(|code| is_code(code)) else {
             return self.invalid(visit, cookies);
         };
+        if let Err(said) = self.may_ask(visit) {
+            return said;
+        }
         let asked = self
             .control_plane
             .workspaces(&code, &pending.verifier, &visit.caller())
@@ -74,6 +77,9 @@ impl Login {
         let Some((number, name, pending)) = self.choosing(visit) else {
             return self.invalid(visit, SetCookies::default());
         };
+        if let Err(said) = self.may_ask(visit) {
+            return said;
+        }
         let code = pending.code.as_deref().unwrap_or_default();
         let asked = self
             .control_plane
@@ -109,6 +115,9 @@ impl Login {
         let (Some((_, name, pending)), Some(workspace)) = (self.choosing(visit), workspace) else {
             return self.invalid(visit, SetCookies::default());
         };
+        if let Err(said) = self.may_ask(visit) {
+            return said;
+        }
         let code = pending.code.as_deref().unwrap_or_default();
         self.arrive(visit, &name, &pending, code, workspace).await
     }

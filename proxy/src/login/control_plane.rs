@@ -23,7 +23,7 @@ use crate::request_id::RequestId;
 
 /// How long an answer may take that somebody waits for who wanted something else.
 const MOMENT: Duration = Duration::from_secs(3);
-/// How many questions may be open at once.
+/// How many questions of one kind may be open at once.
 const AT_ONCE: usize = 64;
 /// The longest answer.
 const LONGEST: usize = 256 * 1024;
@@ -35,7 +35,8 @@ const KEPT_FAILURE: Duration = Duration::from_secs(2);
 pub(super) struct ControlPlane {
     outbound: Outbound,
     url: Box<str>,
-    permits: Arc<Semaphore>,
+    renewals: Arc<Semaphore>,
+    pages: Arc<Semaphore>,
     providers: Mutex<Option<(Instant, Listed)>>,
 }
 
@@ -48,6 +49,16 @@ pub(super) struct Caller {
     address: Option<IpAddr>,
     user_agent: Option<HeaderValue>,
     request: HeaderValue,
+}
+
+/// What the control plane is asked for. The edge's own pages are for anybody to load, and must not take the places of those
+/// who are signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A session goes on.
+    Renewal,
+    /// One of the edge's own pages is answered.
+    Page,
 }
 
 /// A workspace that a person may choose.
@@ -113,14 +124,19 @@ impl ControlPlane {
         Ok(Self {
             outbound: Outbound::new(MOMENT)?,
             url: url.into(),
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            renewals: Arc::new(Semaphore::new(AT_ONCE)),
+            pages: Arc::new(Semaphore::new(AT_ONCE)),
             providers: Mutex::new(None),
         })
     }
 
-    /// A place among those who may ask; `None` if all are taken.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).try_acquire_owned().ok()
+    /// A place among those who may ask for this; `None` if all are taken.
+    pub(super) fn place(&self, purpose: Purpose) -> Option<OwnedSemaphorePermit> {
+        let places = match purpose {
+            Purpose::Renewal => &self.renewals,
+            Purpose::Page => &self.pages,
+        };
+        Arc::clone(places).try_acquire_owned().ok()
     }
 
     /// The names of the identity providers that people can go to.
@@ -176,7 +192,7 @@ impl ControlPlane {
 
     /// Ends all sessions of the person who has this access token.
     pub(super) async fn end(&self, access: &SecretString, caller: &Caller) -> Result<(), Failure> {
-        let _place = self.place().ok_or(Failure::Unavailable)?;
+        let _place = self.place(Purpose::Page).ok_or(Failure::Unavailable)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", access.expose_secret()))
             .map_err(|_| Failure::Refused(401))?;
         bearer.set_sensitive(true);
@@ -192,7 +208,7 @@ impl ControlPlane {
         body: &Value,
         caller: &Caller,
     ) -> Result<T, Failure> {
-        let _place = self.place().ok_or(Failure::Unavailable)?;
+        let _place = self.place(Purpose::Page).ok_or(Failure::Unavailable)?;
         let asked = self.request(Method::POST, path).json(body);
         self.ask(caller.sign(asked)).await
     }

@@ -9,6 +9,9 @@ use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
+use crate::request::cookies::pieces;
+use crate::returned::caching;
+
 /// The longest value: browsers forget a cookie whose name, value and attributes are longer than 4096 bytes.
 pub(super) const LONGEST_VALUE: usize = 3800;
 
@@ -17,9 +20,9 @@ pub(super) fn all(fields: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     fields
         .get_all(COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+        .flat_map(|line| pieces(line.as_bytes()))
+        // What is no text is nobody's that the edge knows, and hides none of its neighbours.
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='))
 }
 
 /// The one cookie of that name. Of two nobody can tell which one the edge has set.
@@ -73,6 +76,7 @@ impl SetCookies {
         for line in &self.0 {
             response.append_header(SET_COOKIE, line)?;
         }
+        caching::remove_targeted(response);
         response.insert_header(CACHE_CONTROL, "no-store")
     }
 
@@ -98,6 +102,17 @@ mod tests {
         let found = fields(&["a=1; b=2;c=x=y ; d", "e="]);
         let found: Vec<_> = all(&found).collect();
         assert_eq!(found, [("a", "1"), ("b", "2"), ("c", "x=y"), ("e", "")]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_no_other_cookie() {
+        let mut found = HeaderMap::new();
+        for line in [b"a=1; x=\xe4; b=2".as_slice(), b"\xff\xfe; c=\xc3\xa4; d=4"] {
+            found.append(COOKIE, HeaderValue::from_bytes(line).expect("a line"));
+        }
+        let all: Vec<_> = all(&found).collect();
+        assert_eq!(all, [("a", "1"), ("b", "2"), ("c", "\u{e4}"), ("d", "4")]);
+        assert_eq!(only(&found, "b"), Some("2"));
     }
 
     #[test]
@@ -134,6 +149,8 @@ mod tests {
         for (name, value) in [
             ("set-cookie", "theirs=1"),
             ("cache-control", "public, max-age=60"),
+            ("cdn-cache-control", "max-age=60"),
+            ("surrogate-control", "max-age=60"),
         ] {
             response.append_header(name, value).expect("a line");
         }
@@ -147,6 +164,9 @@ mod tests {
         set.set_on(&mut response).expect("written");
         assert_eq!(response.headers.get(CACHE_CONTROL).expect("ours"), "no-store");
         assert_eq!(response.headers.get_all(SET_COOKIE).iter().count(), 2);
+        for name in ["cdn-cache-control", "surrogate-control"] {
+            assert!(!response.headers.contains_key(name), "{name}");
+        }
     }
 
     #[test]

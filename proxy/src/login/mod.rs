@@ -7,6 +7,7 @@
 //!
 //! Nothing here is written to a log that could be used by whoever reads it: no code, token, cookie or state.
 
+mod asking;
 mod begin;
 mod callback;
 mod control_plane;
@@ -27,6 +28,7 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method};
+use secrecy::SecretString;
 use sentinel_config::edge::{Config, HostPattern};
 use sentinel_core::random::secret_bytes;
 use sentinel_core::{Clock, Denial, Random};
@@ -35,6 +37,7 @@ use crate::answer::Answer;
 use crate::client::Client;
 use crate::request::{CanonicalRequest, Host, Target};
 use crate::request_id::RequestId;
+use asking::Allowance;
 use control_plane::{Caller, ControlPlane};
 use names::Names;
 use pages::Page;
@@ -60,6 +63,7 @@ pub struct Login {
     sealer: Sealer,
     control_plane: Arc<ControlPlane>,
     refresher: Arc<Refresher>,
+    allowance: Allowance,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -76,6 +80,9 @@ pub struct Visit<'a> {
     /// Its number.
     pub id: &'a RequestId,
 }
+
+/// Whether an access token counts at this moment: its signature, its times, and that nobody has revoked it.
+pub type Counts<'a> = &'a (dyn Fn(&SecretString) -> bool + Sync);
 
 /// What one of the edge's own pages says, and what is written down about it.
 #[derive(Debug)]
@@ -125,6 +132,7 @@ impl Login {
                 .ok()
                 .context("no key can be made from `login.cookie_key`")?,
             refresher: Refresher::new(Arc::clone(&control_plane)),
+            allowance: Allowance::new(),
             control_plane,
             clock,
             random,
@@ -137,7 +145,7 @@ impl Login {
     }
 
     /// Answers a request to one of the edge's own pages.
-    pub async fn answer(&self, visit: Visit<'_>) -> Said {
+    pub async fn answer(&self, visit: Visit<'_>, counts: Counts<'_>) -> Said {
         if !self.is_for(&visit.request.host) {
             return nothing(visit);
         }
@@ -151,7 +159,7 @@ impl Login {
             (Some("/workspace"), &Method::GET | &Method::HEAD) => self.choices(visit).await,
             (Some("/workspace"), &Method::POST) => self.chosen(visit).await,
             (Some("/logout"), &Method::GET | &Method::HEAD) => self.logout_page(visit),
-            (Some("/logout"), &Method::POST) => self.logout(visit).await,
+            (Some("/logout"), &Method::POST) => self.logout(visit, counts).await,
             _ => nothing(visit),
         }
     }

@@ -23,6 +23,7 @@ pub(super) struct Page {
     status: u16,
     body: String,
     form_action: String,
+    retry_after: Option<u64>,
 }
 
 impl Page {
@@ -36,6 +37,7 @@ impl Page {
             status,
             body,
             form_action: "'none'".to_owned(),
+            retry_after: (status == 503).then_some(1),
         }
     }
 
@@ -56,6 +58,12 @@ impl Page {
         self.write(format_args!(
             "<form method=\"post\" action=\"{action}\"><button>{text} <small>{note}</small></button></form>"
         ));
+        self
+    }
+
+    /// Says in how many seconds it is worth another try.
+    pub(super) fn later(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -83,13 +91,12 @@ impl Page {
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         ]);
-        match self.status {
-            401 => headers.push((
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static(r#"Bearer realm="sentinel""#),
-            )),
-            503 => headers.push((RETRY_AFTER, HeaderValue::from_static("1"))),
-            _ => {}
+        if self.status == 401 {
+            let challenge = HeaderValue::from_static(r#"Bearer realm="sentinel""#);
+            headers.push((WWW_AUTHENTICATE, challenge));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         headers.extend(cookies.into_lines());
         Answer::new(self.status, headers, Bytes::from(self.body), request)

@@ -6,11 +6,12 @@ use sentinel_core::Denial;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::control_plane::Purpose;
 use super::jar::{self, SetCookies};
 use super::pages::Page;
 use super::refresher::Outcome;
 use super::tokens::{Pair, Times};
-use super::{Login, Said, Visit};
+use super::{Counts, Login, Said, Visit};
 
 /// Within how many seconds after signing in a refusal is taken for one that signing in does not help against.
 const JUST: i64 = 20;
@@ -21,6 +22,14 @@ struct Kept {
     token: String,
     /// In seconds since 1970.
     signed_in_at: i64,
+}
+
+/// By what a session is ended.
+enum Proof {
+    /// An access token that counts.
+    Access(SecretString),
+    /// A refresh token that was sealed here.
+    Refresh(SecretString),
 }
 
 /// What becomes of the session of a request.
@@ -60,7 +69,11 @@ impl Login {
         let Some(kept) = self.kept(visit) else {
             return Renewal::Unneeded;
         };
-        let outcome = self.refresher.refresh(&kept.token.into(), &visit.caller()).await;
+        let token = kept.token.into();
+        let outcome = self
+            .refresher
+            .refresh(&token, &visit.caller(), Purpose::Renewal)
+            .await;
         match outcome {
             Outcome::Renewed(pair) => match self.session_cookies(visit, &pair, kept.signed_in_at) {
                 Ok(cookies) => Renewal::Renewed {
@@ -92,11 +105,16 @@ impl Login {
     }
 
     /// `POST <path>/logout`: ends the sessions at the control plane, as far as it can be reached, and forgets them here.
-    pub(super) async fn logout(&self, visit: Visit<'_>) -> Said {
+    pub(super) async fn logout(&self, visit: Visit<'_>, counts: Counts<'_>) -> Said {
         if visit.request.presented.may_be_forged {
             return visit.refuse(Denial::CrossSite);
         }
-        self.end(visit).await;
+        if let Some(proof) = self.proof(visit, counts) {
+            if let Err(said) = self.may_ask(visit) {
+                return said;
+            }
+            self.end(visit, proof).await;
+        }
         let mut cookies = self.no_session();
         for (name, _) in jar::all(visit.fields).filter(|(name, _)| self.names.is_pending(name)) {
             cookies.remove(name);
@@ -104,14 +122,20 @@ impl Login {
         visit.send_to(&self.after_logout, cookies)
     }
 
-    async fn end(&self, visit: Visit<'_>) {
-        let (now, caller) = (self.clock.now(), visit.caller());
-        let access = visit.request.presented.cookie.clone();
-        let access =
-            access.filter(|token| Times::of(token.expose_secret()).is_some_and(|times| !times.is_over(now)));
-        let access = match (access, self.kept(visit)) {
-            (Some(token), _) => token,
-            (None, Some(kept)) => match self.refresher.refresh(&kept.token.into(), &caller).await {
+    /// What shows that there is a session to be ended. The control plane is not asked about what anybody can write.
+    fn proof(&self, visit: Visit<'_>, counts: Counts<'_>) -> Option<Proof> {
+        let access = visit.request.presented.cookie.as_ref();
+        let access = access.filter(|token| counts(token)).cloned();
+        access
+            .map(Proof::Access)
+            .or_else(|| Some(Proof::Refresh(self.kept(visit)?.token.into())))
+    }
+
+    async fn end(&self, visit: Visit<'_>, proof: Proof) {
+        let caller = visit.caller();
+        let access = match proof {
+            Proof::Access(token) => token,
+            Proof::Refresh(token) => match self.refresher.refresh(&token, &caller, Purpose::Page).await {
                 Outcome::Renewed(pair) => pair.access.clone(),
                 Outcome::Ended => return,
                 Outcome::Unavailable => {
@@ -122,7 +146,6 @@ impl Login {
                     return;
                 }
             },
-            (None, None) => return,
         };
         if self.control_plane.end(&access, &caller).await.is_err() {
             tracing::warn!(

@@ -4,6 +4,8 @@
 //! A service may normalise what it is asked for; the edge judges what it was asked for. So a path that changes under
 //! normalisation in a way that matters is refused, and a name that becomes another one is not that other one's rival.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// Whether a character has no shape of its own: Unicode's format characters (Cf), line and paragraph separators, variation
 /// selectors and everything else that is ignored by default.
 pub(crate) fn is_invisible(c: char) -> bool {
@@ -85,16 +87,17 @@ pub(super) fn is_lookalike(c: char) -> bool {
     slash || backslash || dot || other
 }
 
-/// What a careless reader makes of a segment: in one case, without invisible characters, without white space and dots
-/// around it. Two segments with the same fold must not lead to different decisions.
+/// What a careless reader makes of a segment: normalised (NFKC), in one case, without invisible characters, without white
+/// space and dots around it. Two segments with the same fold must not lead to different decisions.
 pub(crate) fn fold(segment: &str) -> String {
-    let seen: String = segment
-        .chars()
-        .filter(|c| !is_invisible(*c))
-        .map(narrow)
-        .collect();
-    // First to upper case: some letters share only that (`ſ` and `s`).
-    seen.trim_matches(is_around).to_uppercase().to_lowercase()
+    if segment.is_ascii() {
+        return segment.trim_matches(is_around).to_ascii_lowercase();
+    }
+    let seen: String = segment.chars().filter(|c| !is_invisible(*c)).nfkc().collect();
+    // First to upper case: some letters share only that (`ς` and `σ`). What a change of case takes apart is put together
+    // again.
+    let folded: String = seen.to_uppercase().to_lowercase().nfkc().collect();
+    folded.trim_matches(is_around).to_owned()
 }
 
 /// The same without taking memory, for a segment of ASCII of which at most as much is left as `room` has; `None` for every
@@ -114,19 +117,8 @@ pub(crate) fn fold_within<'a>(segment: &'a str, room: &'a mut [u8]) -> Option<&'
 }
 
 /// What does not belong to a name when it stands at one of its ends.
-fn is_around(c: char) -> bool {
+pub(crate) fn is_around(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '.'
-}
-
-/// The ASCII character of a full-width form.
-fn narrow(c: char) -> char {
-    match c {
-        '\u{ff01}'..='\u{ff5e}' => {
-            let ascii = u32::from(c).saturating_sub(0xfee0);
-            char::from_u32(ascii).unwrap_or(c)
-        }
-        _ => c,
-    }
 }
 
 #[cfg(test)]
@@ -151,11 +143,38 @@ mod tests {
             "ſecret",
             "ｓｅｃｒｅｔ",
             "secret\0",
+            "\u{1d42c}\u{1d41e}\u{1d41c}\u{1d42b}\u{1d41e}\u{1d42d}",
+            "\u{24e2}ecret",
+            "\u{24c8}ecret",
+            "se\u{ad}\u{1d450}ret",
+            "secret\u{2024}",
         ] {
             assert_eq!(fold(disguise), "secret", "{disguise:?}");
         }
         for other in ["secrets", "secret.txt", "se cret", "secret-"] {
             assert_ne!(fold(other), "secret", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn equivalent_texts_have_one_fold() {
+        for (text, folded) in [
+            ("caf\u{e9}", "caf\u{e9}"),
+            ("cafe\u{301}", "caf\u{e9}"),
+            ("CAFE\u{301}", "caf\u{e9}"),
+            ("cafe\u{34f}\u{301}", "caf\u{e9}"),
+            ("\u{aa}dmin", "admin"),
+            ("\u{fb01}le", "file"),
+            ("stra\u{df}e", "strasse"),
+            ("\u{212a}elvin", "kelvin"),
+            ("\u{390}", "\u{390}"),
+            ("\u{1fd3}", "\u{390}"),
+            ("\u{ff71}", "\u{30a2}"),
+            ("\u{ac00}", "\u{ac00}"),
+            ("\u{1100}\u{1161}", "\u{ac00}"),
+        ] {
+            assert_eq!(fold(text), folded, "{text:?}");
+            assert_eq!(fold(folded), folded, "{folded:?}");
         }
     }
 

@@ -45,8 +45,18 @@ pub fn without(line: &[u8], name: &str) -> Option<Vec<u8>> {
     Some(others.join(b"; ".as_slice()))
 }
 
+/// Whether a service sets a cookie of the edge's with this `Set-Cookie` line, or one with which the edge would refuse whatever
+/// its browser sends next.
+pub fn is_own(line: &[u8], name: &str) -> bool {
+    // Browsers send a cookie without a name as its value alone.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'=';
+    let start = line.iter().position(|byte| !is_blank(byte)).unwrap_or(line.len());
+    let pair = pieces(line.get(start..).unwrap_or_default()).next();
+    pair.is_some_and(|pair| !matches!(Piece::parse(pair).known(name), Ok(None)))
+}
+
 /// The pairs of a line, without the white space around them.
-fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     let all = std::iter::from_fn(move || {
         let whole = rest?;
@@ -247,6 +257,34 @@ mod tests {
             "__Host-app",
         );
         assert_eq!(other.as_deref(), Some(b"d=e".as_slice()));
+    }
+
+    #[test]
+    fn what_a_service_sets_is_not_ours() {
+        let own = |line: &str| is_own(line.as_bytes(), "__Host-app");
+        for line in [
+            "__Host-app=a; Path=/; Secure",
+            "__Host-app-refresh=a",
+            "__Host-sentinel=a; Max-Age=0",
+            "__HOST-Sentinel-login-1=a",
+            " \t__host-app = a",
+            "=__Host-app=a; Path=/",
+            "= =__Host-app=a",
+            "__%48ost-app=a",
+            "x=\"a __Host-app=b\"; Path=/",
+        ] {
+            assert!(own(line), "`{line}`");
+        }
+        for line in [
+            "",
+            "=",
+            "app=a; Path=/__Host-app",
+            "theirs=__Host-app",
+            "__Host-ap=a",
+            "x=\u{e4}; comment=, __Host-app=a",
+        ] {
+            assert!(!own(line), "`{line}`");
+        }
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Presented {
     pub fn is_none(&self) -> bool {
         self.bearer.is_none() && self.authz.is_none() && self.service_key.is_none()
     }
+
+    /// Whether it is the session cookie that says who the user is, where a route takes it.
+    pub fn counts_by_cookie(&self) -> bool {
+        self.cookie.is_some() && self.bearer.is_none() && self.authz.is_none()
+    }
 }
 
 /// The credentials of an `Authorization` header if its scheme is `Bearer`. Other schemes are none of ours.
@@ -136,9 +141,9 @@ pub(super) fn check(version: Version, fields: &HeaderMap) -> Result<(), Denial> 
 
 /// Whether a value has no control character but tab.
 pub(super) fn is_plain_value(value: &[u8]) -> bool {
-    // To the end in every case: without a way out many bytes are looked at at once.
-    let is_odd = |byte: &&u8| byte.is_ascii_control() && **byte != b'\t';
-    value.iter().filter(is_odd).count() == 0
+    // To the end in every case, and nothing is counted: without a way out many bytes are looked at at once.
+    let is_odd = |byte: u8| matches!(byte, 0..=8 | 10..=31 | 127);
+    !value.iter().fold(false, |found, byte| found | is_odd(*byte))
 }
 
 /// Whether `Connection` nominates nothing but what belongs to this connection. Any other name would ask the edge to

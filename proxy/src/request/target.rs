@@ -121,7 +121,7 @@ fn is_plainly_encoded(mut bytes: &[u8]) -> bool {
                 return false;
             }
             bytes = after;
-        } else if !is_unreserved(byte) && !b"!$&'()*+,=:@".contains(&byte) {
+        } else if !is(byte, PCHAR) {
             return false;
         }
     }
@@ -143,10 +143,38 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
+/// Classes of bytes, a bit each.
+const PCHAR: u8 = 1;
+const QUERY: u8 = 2;
+
+/// The classes of every byte.
+const CLASSES: [u8; 256] = {
+    let (mut table, mut byte) = ([0; 256], 0_u8);
+    while byte < 128 {
+        if matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~')
+            || matches!(
+                byte,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
+            )
+        {
+            table[byte as usize] |= PCHAR;
+        }
+        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>') {
+            table[byte as usize] |= QUERY;
+        }
+        byte += 1;
+    }
+    table
+};
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|of| of & class != 0)
+}
+
 /// Queries are looser than RFC 3986 because browsers are (WHATWG URL, query state); they decide nothing here. What Pingora
 /// would have to escape before it forwards is refused.
 fn is_query_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
+    is(byte, QUERY)
 }
 
 #[cfg(test)]

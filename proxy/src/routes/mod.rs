@@ -2,12 +2,14 @@
 //!
 //! A named host goes before a wildcard, and this before any host; for one host the most specific path wins ([`trie`]), and
 //! for one path the route with the most conditions that are met ([`conditions`]), whatever the order in the file. What no
-//! route is for is nobody's, and so is what only looks like a literal of a path: it is not forwarded.
+//! route is for is nobody's, and so is what only looks like a literal of a path, or like an id where ids are: it is not
+//! forwarded.
 //!
 //! Conditions choose between routes and protect nothing: a client who leaves out, doubles or misspells what they ask for is
 //! judged by the next route, so each must ask by itself for all that its service needs.
 
 mod conditions;
+mod lenient;
 mod shown;
 mod trie;
 

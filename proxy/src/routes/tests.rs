@@ -110,6 +110,51 @@ fn the_table_can_be_read() {
     ");
 }
 
+/// What the services behind would read as the protected document, page or item, in another spelling.
+#[test]
+fn no_spelling_of_an_id_or_a_literal_leads_to_a_laxer_route() {
+    let table = table(
+        r#"
+  - { match: "GET h/documents/{id:uuid}", to: docs, require: { permission: "docs/document/{id}#view" } }
+  - { match: "GET h/documents/{name}", to: docs, public: true }
+  - { match: "GET h/items/{id:int}", to: docs, require: { role: editor } }
+  - { match: "GET h/items/{rest*}", to: docs, public: true }
+  - { match: "GET h/admin", to: docs, require: { role: owner } }
+  - { match: "GET h/caf%C3%A9", to: docs, require: { role: owner } }
+  - { match: "GET h/{x}", to: docs, public: true }
+  - { match: "GET /{rest*}", to: docs, public: true }
+"#,
+    );
+    for path in [
+        "/documents/0190A0A0-0000-7000-8000-000000000001",
+        "/documents/0190a0a000007000800000000000000a",
+        "/documents/%7B0190a0a0-0000-7000-8000-000000000001%7D",
+        "/documents/urn:uuid:0190a0a0-0000-7000-8000-000000000001",
+        "/documents/%EF%BC%90190a0a0-0000-7000-8000-000000000001",
+        "/items/007",
+        "/items/+7",
+        "/items/7.0",
+        "/items/%EF%BC%97",
+        "/items/%D9%A7",
+        "/items/007/more",
+        "/%F0%9D%90%9Admin",
+        "/%E2%93%90dmin",
+        "/%C2%AAdmin",
+        "/cafe%CC%81",
+    ] {
+        assert_eq!(found(&table, "GET", "h", path), None, "{path}");
+    }
+    for (path, route) in [
+        ("/documents/readme", "GET h/documents/{name}"),
+        ("/items/new", "GET h/items/{rest*}"),
+        ("/items/v1.2.3", "GET h/items/{rest*}"),
+        ("/caf%C3%A8", "GET h/{x}"),
+        ("/cafe", "GET h/{x}"),
+    ] {
+        assert_eq!(found(&table, "GET", "h", path).as_deref(), Some(route), "{path}");
+    }
+}
+
 const WIDE: &str = r#"
   - { match: "GET *.example/files/{rest*}", to: docs, public: true }
   - { match: "GET a.example/files/{id:int}", to: docs, public: true }

@@ -5,14 +5,17 @@
 //! very same pattern apart is not known here.
 //!
 //! A segment that only looks like a literal (`Secret`, `secret.` beside `secret`) leads nowhere: many a service would take
-//! it for that literal, and would be asked under a parameter's rule for what the literal's rule protects.
+//! it for that literal, and would be asked under a parameter's rule for what the literal's rule protects. So is it with a
+//! segment that is not a UUID or a number to the letter, and is one for many a reader (`007`), beside a parameter of that kind.
 //!
-//! Looking something up takes no memory, unless a segment outside of ASCII stands where literals are.
+//! Looking something up takes no memory, unless a segment outside of ASCII stands where literals or such parameters are, or one
+//! that is much like what it is not.
 
 use std::collections::{HashMap, HashSet};
 
 use sentinel_config::edge::ParamKind;
 
+use super::lenient;
 use crate::request::characters::{fold, fold_within};
 
 /// One segment of a pattern.
@@ -41,7 +44,7 @@ pub(crate) struct Trie<T> {
 #[derive(Debug)]
 struct Ends<T>(Vec<(&'static str, T)>);
 
-/// A segment of the path looks like a literal of a pattern and is another one.
+/// A segment of the path looks like a literal or a typed parameter of a pattern and is something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lookalike;
 
@@ -112,6 +115,8 @@ impl<T> Trie<T> {
                 if found.is_some() {
                     return Ok(found);
                 }
+            } else if lenient::reads_as(*kind, segment) {
+                return Err(Lookalike);
             }
         }
         let mut whole = path;
@@ -306,7 +311,7 @@ mod tests {
             for (path, pattern) in [
                 ("/7", "/7"),
                 ("/8", "/{int}"),
-                ("/07", "/{slug}"),
+                ("/a7", "/{slug}"),
                 (uuid.as_str(), "/{uuid}"),
                 ("/a-b", "/{slug}"),
                 ("/a_b", "/{}"),
@@ -317,6 +322,70 @@ mod tests {
                 assert_eq!(patterns[found].1, pattern, "`{path}`");
             }
         }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_id_leads_nowhere() {
+        for wider in ["{}", "{slug}", "{*}"] {
+            let trie = table(&[
+                ("GET", "/documents/{uuid}"),
+                ("GET", &format!("/documents/{wider}")),
+                ("GET", "/items/{int}"),
+                ("GET", &format!("/items/{wider}")),
+                ("POST", "/{}/{}"),
+            ]);
+            let lookup = |method, path: &str| lookup(&trie, method, path);
+            for path in [
+                "/documents/0190A0A0-0000-7000-8000-000000000001",
+                "/documents/0190a0a00000700080000000000000a1",
+                "/documents/12345678901234567890123456789012",
+                "/documents/{0190a0a0-0000-7000-8000-000000000001}",
+                "/documents/urn:uuid:0190a0a0-0000-7000-8000-000000000001",
+                "/documents/0190a0a0-0000-7000-8000-00000000000\u{ff11}",
+                "/items/007",
+                "/items/+7",
+                "/items/-7",
+                "/items/\u{ff17}",
+            ] {
+                assert_eq!(lookup("GET", path), Err(Lookalike), "`{path}` beside `{wider}`");
+                assert_eq!(
+                    lookup("POST", path),
+                    Err(Lookalike),
+                    "`{path}`: the parameter is for another method"
+                );
+            }
+            assert_eq!(
+                lookup("GET", "/documents/0190a0a0-0000-7000-8000-000000000001"),
+                Ok(Some(0))
+            );
+            assert_eq!(lookup("GET", "/items/7"), Ok(Some(2)));
+            for (path, found) in [
+                ("/documents/new", 1),
+                ("/documents/7", 1),
+                ("/documents/bad-cafe", 1),
+                ("/items/new", 3),
+                ("/items/7a", 3),
+                ("/items/0190a0a0-0000-7000-8000-000000000001", 3),
+            ] {
+                assert_eq!(lookup("GET", path), Ok(Some(found)), "`{path}` beside `{wider}`");
+            }
+        }
+        // A literal is what it says, for its own method.
+        let trie = table(&[("GET", "/{int}"), ("GET", "/007"), ("POST", "/{}")]);
+        assert_eq!(lookup(&trie, "GET", "/007"), Ok(Some(1)));
+        assert_eq!(lookup(&trie, "POST", "/007"), Err(Lookalike));
+        // A number is no UUID in disguise where there are only numbers.
+        let trie = table(&[("GET", "/{int}"), ("GET", "/{}")]);
+        assert_eq!(
+            lookup(&trie, "GET", "/12345678901234567890123456789012"),
+            Ok(Some(0))
+        );
+        // Where both are, it could be either.
+        let trie = table(&[("GET", "/{int}"), ("GET", "/{uuid}")]);
+        assert_eq!(
+            lookup(&trie, "GET", "/12345678901234567890123456789012"),
+            Err(Lookalike)
+        );
     }
 
     #[test]
@@ -379,6 +448,9 @@ mod tests {
             assert_eq!(lookup(&trie, "GET", path), Err(Lookalike), "`{path}`");
         }
         assert_eq!(lookup(&trie, "GET", "/cafe"), Ok(Some(2)));
+        for path in ["/cafe\u{301}", "/\u{24e2}ecret", "/\u{1d42c}ecret"] {
+            assert_eq!(lookup(&trie, "GET", path), Err(Lookalike), "`{path}`");
+        }
         let long = format!("/{}", "A".repeat(100));
         assert_eq!(lookup(&trie, "GET", &long), Ok(Some(2)));
     }
@@ -392,8 +464,8 @@ mod tests {
             /// The short ways come to the same as folding everything.
             #[test]
             fn is_having_the_same_fold(
-                literals in proptest::collection::vec("[a-bA-B. \u{e9}\u{c9}\u{200b}]{0,3}", 1..4),
-                segment in "[a-bA-B. \u{e9}\u{c9}\u{200b}]{0,4}",
+                literals in proptest::collection::vec("[a-bA-B. \u{e9}\u{c9}\u{200b}\u{aa}\u{301}e]{0,3}", 1..4),
+                segment in "[a-bA-B. \u{e9}\u{c9}\u{200b}\u{aa}\u{301}e]{0,4}",
             ) {
                 prop_assume!(!literals.contains(&segment));
                 let mut lookalikes = Lookalikes::default();

@@ -10,6 +10,7 @@ const POLICY: &str = r#"routes:
   - { match: "GET a.example/tunnel", to: docs, require: { signed_in: true }, cookie: true }
   - { match: "GET a.example/api", to: docs, require: { signed_in: true } }
   - { match: "POST a.example/public", to: docs, public: true }
+  - { match: "GET a.example/shared", to: docs, require: { signed_in: true }, cookie: true, response_headers: { set: { cache-control: public } }, cors: { origins: [https://app.example] } }
 "#;
 
 async fn send(world: &World, start: &str, lines: &[&str]) -> Answer {
@@ -199,4 +200,88 @@ async fn a_page_of_another_site_opens_no_tunnel() {
         assert_eq!(answer.status, status, "{line}: {answer:?}");
     }
     assert_eq!(world.service.requests().len(), 2);
+}
+
+/// The lines of an answer that are about this.
+fn lines<'a>(answer: &'a Answer, start: &str) -> Vec<&'a str> {
+    let lines = answer.head.lines();
+    lines.filter(|line| line.starts_with(start)).collect()
+}
+
+#[tokio::test]
+async fn what_a_session_was_shown_is_kept_by_its_browser_alone() {
+    let world = World::with_policy(POLICY).await;
+    let cookie = format!("Cookie: {}", session(OLGA));
+    let said = [
+        "X-Answer: Cache-Control: public, max-age=60, s-maxage=600",
+        "X-Answer: CDN-Cache-Control: max-age=600",
+        "X-Answer: Surrogate-Control: max-age=600",
+        "X-Answer: Vary: accept",
+    ];
+    let answer = send(&world, "GET /page", &[&[cookie.as_str()], &said[..]].concat()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        lines(&answer, "cache-control"),
+        ["cache-control: max-age=60, private"]
+    );
+    assert_eq!(lines(&answer, "vary"), ["vary: accept", "vary: cookie"]);
+    assert!(
+        !answer.head.contains("cdn-cache-control") && !answer.head.contains("surrogate-control"),
+        "{}",
+        answer.head
+    );
+    // Also where the service says nothing, and where the policy says something else.
+    let answer = send(&world, "GET /page", &[&cookie]).await;
+    assert_eq!(lines(&answer, "cache-control"), ["cache-control: private"]);
+    let answer = send(&world, "GET /shared", &[&cookie]).await;
+    assert_eq!(lines(&answer, "cache-control"), ["cache-control: private"]);
+    assert_eq!(lines(&answer, "vary"), ["vary: origin", "vary: cookie"]);
+    // Of a bearer token caches know what to do.
+    let bearer = bearer(&token_of(OLGA));
+    let answer = send(
+        &world,
+        "GET /page",
+        &[&[bearer.as_str(), &cookie], &said[..]].concat(),
+    )
+    .await;
+    assert_eq!(
+        lines(&answer, "cache-control"),
+        ["cache-control: public, max-age=60, s-maxage=600"]
+    );
+    assert_eq!(lines(&answer, "vary"), ["vary: accept"]);
+}
+
+#[tokio::test]
+async fn a_service_sets_no_session() {
+    let world = World::with_policy(POLICY).await;
+    let said = [
+        "Content-Length: 0",
+        "X-Answer: Set-Cookie: theirs=1; Path=/",
+        "X-Answer: Set-Cookie: __Host-sentinel=forged; Path=/; Secure",
+        "X-Answer: set-cookie: __HOST-SENTINEL-refresh=; Path=/; Secure; Max-Age=0",
+    ];
+    let answer = send(&world, "POST /public", &said).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(lines(&answer, "set-cookie"), ["set-cookie: theirs=1; path=/"]);
+}
+
+#[tokio::test]
+async fn a_service_opens_no_session_to_other_origins() {
+    let world = World::with_policy(POLICY).await;
+    let cookie = format!("Cookie: {}", session(OLGA));
+    let said = [
+        "Origin: https://evil.example",
+        "X-Answer: Access-Control-Allow-Origin: https://evil.example",
+        "X-Answer: access-control-allow-credentials: true",
+    ];
+    let answer = send(&world, "GET /page", &[&[cookie.as_str()], &said[..]].concat()).await;
+    assert_eq!((answer.status, lines(&answer, "access-control")), (200, vec![]));
+    let mut theirs = said.to_vec();
+    theirs.push("Content-Length: 0");
+    let answer = send(&world, "POST /public", &theirs).await;
+    assert_eq!(
+        lines(&answer, "access-control").len(),
+        2,
+        "no cookie counts there"
+    );
 }

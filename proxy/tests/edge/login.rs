@@ -15,6 +15,8 @@ use tokio::time::timeout;
 use crate::harness::{Answer, Client, PATIENCE, World, bearer, get, let_pass, take_until_empty_line};
 use crate::testing::{ISSUER, NOW, OLGA, SESSION as SESSION_ID, at, id, revision, token};
 
+mod floods;
+
 const SESSION: &str = "__Host-sentinel";
 const REFRESH: &str = "__Host-sentinel-refresh";
 /// A browser that looks at a page, behind a proxy that says that its connection is encrypted.
@@ -171,6 +173,12 @@ fn look(path: &str, cookies: &[(&str, &str)]) -> String {
     get(path, &lines)
 }
 
+/// The same by a client at this address.
+fn look_from(address: &str, path: &str, cookies: &[(&str, &str)]) -> String {
+    let line = format!("X-Forwarded-For: {address}\r\nAccept: text/html");
+    look(path, cookies).replacen("Accept: text/html", &line, 1)
+}
+
 /// The cookies that an answer sets; those that it removes have no value.
 fn set_cookies(answer: &Answer) -> Vec<(String, String)> {
     let lines = answer.sent_head.lines();
@@ -223,12 +231,10 @@ async fn begin(world: &World) -> (String, String, String) {
 async fn sign_in(world: &World, control_plane: &StandIn, number: u64) -> (String, String) {
     let (name, value, state) = begin(world).await;
     control_plane.say(tokens(number));
-    let answer = world
-        .send(look(
-            &format!("/.sentinel/callback?state={state}&code=abc"),
-            &[(&name, &value)],
-        ))
-        .await;
+    let path = format!("/.sentinel/callback?state={state}&code=abc");
+    // Each from where he is.
+    let from = format!("192.0.2.{number}");
+    let answer = world.send(look_from(&from, &path, &[(&name, &value)])).await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (303, Some("/page")),

@@ -15,7 +15,12 @@ pub(crate) fn check(input: &[u8]) {
                 key["kty"].is_string() && key["kty"] != "oct",
                 "a secret is published"
             );
-            assert!(key.get("k").is_none_or(Value::is_null) && key.get("d").is_none_or(Value::is_null));
+            let is_absent = |name: &&str| key.get(*name).is_none_or(Value::is_null);
+            assert!(["k", "d"].iter().all(is_absent), "a secret is published");
+            assert!(
+                key["kty"] != "RSA" || ["p", "q", "dp", "dq", "qi", "oth"].iter().all(is_absent),
+                "a private half is published"
+            );
         }
         if let [only] = all.as_slice()
             && only["kty"] == "RSA"

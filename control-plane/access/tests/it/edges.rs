@@ -77,12 +77,25 @@ on_both_backends! {
 
         world.write(async |tx, access| access.edges.revoke(tx, None, first).await).await.expect("revoked");
         assert_eq!(published(&world).await, both[1..]);
-        let late = announce(&world, first, 11).await;
+        let late = announce(&world, first, 13).await;
         assert!(matches!(late, Err(AccessError::EdgeNotFound)), "{late:?}");
+    }
+
+    async fn a_key_of_a_revoked_edge_is_nobodys_ever_again(store: TestStore) {
+        let world = World::new(store);
+        let (first, second) = (enrol(&world, "edge-1", 1).await, enrol(&world, "edge-2", 2).await);
+        announce(&world, first, 11).await.expect("announced");
+        world.write(async |tx, access| access.edges.revoke(tx, None, first).await).await.expect("revoked");
         // The machine is enrolled again, and has kept its state directory.
         let again = enrol(&world, "edge-1b", 3).await;
-        announce(&world, again, 11).await.expect("announced");
-        assert_eq!(published(&world).await.len(), 2);
+        for edge in [first, second, again] {
+            assert!(is_news(&world, edge, 11).await);
+            let refused = announce(&world, edge, 11).await;
+            assert!(matches!(refused, Err(AccessError::AssertionKeyWithdrawn)), "{refused:?}");
+        }
+        assert_eq!(published(&world).await, []);
+        announce(&world, again, 13).await.expect("announced");
+        assert_eq!(published(&world).await, [("edge-1b".to_owned(), 13)]);
     }
 
     async fn a_key_belongs_to_who_announced_it_first(store: TestStore) {

@@ -62,6 +62,12 @@ struct Members {
     y: Option<String>,
     k: Option<IgnoredAny>,
     d: Option<IgnoredAny>,
+    p: Option<IgnoredAny>,
+    q: Option<IgnoredAny>,
+    dp: Option<IgnoredAny>,
+    dq: Option<IgnoredAny>,
+    qi: Option<IgnoredAny>,
+    oth: Option<IgnoredAny>,
 }
 
 /// What a member of a set is.
@@ -78,7 +84,7 @@ impl Entry {
         if members.kty == "oct" || members.k.is_some() {
             return Err(BadKey::Symmetric);
         }
-        if members.d.is_some() {
+        if members.is_private() {
             return Err(BadKey::Private);
         }
         let kid: Option<Box<str>> = members.kid.as_deref().map(Box::from);
@@ -96,6 +102,13 @@ impl Entry {
 }
 
 impl Members {
+    /// Whether a member is there that only its owner knows. Any of an RSA key's gives its private half away (RFC 7518 §6.3.2);
+    /// other types may have public members of these names.
+    fn is_private(&self) -> bool {
+        let factors = [&self.p, &self.q, &self.dp, &self.dq, &self.qi, &self.oth];
+        self.d.is_some() || (self.kty == "RSA" && factors.into_iter().any(Option::is_some))
+    }
+
     /// The key; `None` if it is for something else, or of a type that is not supported.
     fn public_key(&self) -> Result<Option<(Algorithm, ParsedPublicKey)>, BadKey> {
         let signs = self.r#use.as_deref().is_none_or(|purpose| purpose == "sig")

@@ -284,6 +284,30 @@ fn one_bad_key_makes_the_set_bad() {
 }
 
 #[test]
+fn any_private_member_of_an_rsa_key_gives_it_away() {
+    for name in ["d", "p", "q", "dp", "dq", "qi"] {
+        for value in [json!("AAAA"), json!(""), json!(7)] {
+            let members = json!({name: value});
+            assert_eq!(with_key(rsa(), &members), bad(BadKey::Private), "{members}");
+        }
+        let unused = json!({name: "AAAA", "use": "enc"});
+        assert_eq!(with_key(rsa(), &unused), bad(BadKey::Private), "{unused}");
+        assert_eq!(
+            with_key(rsa(), &json!({name: null})),
+            Ok(2),
+            "`{name}` is not there"
+        );
+    }
+    let several = json!({"oth": [{"r": "AAAA", "d": "AAAA", "t": "AAAA"}]});
+    assert_eq!(with_key(rsa(), &several), bad(BadKey::Private));
+    // A type that is not known may call a public member so.
+    assert_eq!(
+        with_key(rsa(), &json!({"kty": "DSA", "p": "AAAA", "q": "AAAA"})),
+        Ok(1)
+    );
+}
+
+#[test]
 fn one_name_for_two_keys_is_refused_whatever_they_are_for() {
     let duplicate = Err(InvalidIssuerKeys::Duplicate(2));
     assert_eq!(parsed(&[rsa().jwk("k"), other_rsa().jwk("k")]), duplicate);
@@ -492,7 +516,10 @@ fn a_token_for_another_purpose_is_none() {
             json!({"http://schemas.openid.net/event/backchannel-logout": {}}),
         ),
         ("cnf", json!({"jkt": "x"})),
+        ("nonce", json!("x")),
         ("at_hash", json!("x")),
+        ("c_hash", json!("x")),
+        ("s_hash", json!("x")),
     ] {
         let refused = access(&with(claims(), name, value.clone()));
         assert_eq!(refused, Err(TokenError::WrongKind), "{name}: {value}");

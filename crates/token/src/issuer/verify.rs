@@ -207,10 +207,15 @@ fn check_typ(purpose: Purpose, typ: Option<&str>) -> Result<(), TokenError> {
 }
 
 /// What issuers write into tokens of the other kinds that they sign with the same keys and make for the same audience:
-/// refresh tokens, logout tokens, tokens that are bound to a key of their bearer (RFC 7800) and prove nothing without it.
+/// refresh tokens, logout tokens, tokens that are bound to a key of their bearer (RFC 7800) and prove nothing without it. Only
+/// an ID token answers to a request for a sign-in (`nonce`) or vouches for what came with it (`at_hash`, `c_hash`, `s_hash`).
 fn check_purpose(purpose: Purpose, claims: &Claims, names: &HashSet<String>) -> Result<(), TokenError> {
     let (typ, token_use, elsewhere): (_, _, &[&str]) = match purpose {
-        Purpose::Access => ("Bearer", "access", &["events", "cnf", "at_hash", "c_hash"]),
+        Purpose::Access => (
+            "Bearer",
+            "access",
+            &["events", "cnf", "nonce", "at_hash", "c_hash", "s_hash"],
+        ),
         Purpose::Identity => ("ID", "id", &["events"]),
     };
     let says = |claim: &Option<String>, expected: &str| claim.as_deref().is_none_or(|word| word == expected);

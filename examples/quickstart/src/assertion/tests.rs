@@ -164,6 +164,73 @@ async fn no_other_request_is() {
 }
 
 #[tokio::test]
+async fn what_is_said_beside_it_must_be_the_same() {
+    let edge = Edge::start().await;
+    let (verifier, uri) = (edge.verifier(), "/documents/1?x=y".parse::<Uri>().expect("a URI"));
+    let mut alice = edge.claims();
+    alice["email"] = "alice+x@example.com".into();
+    alice["name"] = "\u{c4}lice, the 1st".into();
+    let mut visitor = edge.claims();
+    visitor["sub"] = "external:partner|auth0|7".into();
+    for name in ["wid", "wslug", "wrole"] {
+        visitor[name] = Value::Null;
+    }
+    let mut nobody = edge.claims();
+    nobody["sub"] = "anonymous".into();
+    let of_alice = [
+        ("x-sentinel-email", "alice%2Bx%40example.com"),
+        ("x-sentinel-name", "%C3%84lice%2C%20the%201st"),
+    ];
+    let of_visitor = [
+        ("x-sentinel-issuer", "partner"),
+        ("x-sentinel-subject", "auth0%7c7"),
+    ];
+    let ask = async |claims: &Value, lines: &[(&'static str, &str)]| {
+        let mut headers = headers(&edge.sign(claims));
+        if claims["wid"].is_null() {
+            for name in ["user-id", "workspace-id", "workspace-slug", "workspace-role"] {
+                headers.remove(format!("x-sentinel-{name}"));
+            }
+        }
+        for (name, value) in lines {
+            headers.insert(*name, value.parse().expect("a header value"));
+        }
+        verifier.verify(&Method::GET, &uri, &headers).await.is_ok()
+    };
+    assert!(ask(&alice, &of_alice).await);
+    assert!(ask(&visitor, &of_visitor).await);
+    assert!(!ask(&alice, &[]).await && !ask(&visitor, &[]).await && !ask(&nobody, &[]).await);
+    for (name, value) in [
+        ("x-sentinel-email", "bob@example.com"),
+        ("x-sentinel-email", "alice%2Bx%40example.comx"),
+        ("x-sentinel-email", "alice%2Bx%40example.co"),
+        ("x-sentinel-email", "alice%2Bx%40example.com%"),
+        ("x-sentinel-email", "alice%zzx%40example.com"),
+        ("x-sentinel-name", "Alice"),
+        ("x-sentinel-issuer", "partner"),
+        ("x-sentinel-subject", "7"),
+        ("x-sentinel-groups", "admins"),
+        ("x-sentinel-", ""),
+    ] {
+        assert!(
+            !ask(&alice, &[&of_alice[..], &[(name, value)]].concat()).await,
+            "{name}: {value}"
+        );
+    }
+    for (name, value) in [
+        ("x-sentinel-issuer", "partner|auth0"),
+        ("x-sentinel-subject", "7"),
+        ("x-sentinel-user-id", "u1"),
+        ("x-sentinel-email", "alice@example.com"),
+    ] {
+        assert!(
+            !ask(&visitor, &[&of_visitor[..], &[(name, value)]].concat()).await,
+            "{name}: {value}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_other_token_is() {
     let edge = Edge::start().await;
     let (verifier, now) = (edge.verifier(), get_current_timestamp());

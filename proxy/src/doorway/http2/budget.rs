@@ -11,10 +11,15 @@ const PER_SECOND: u32 = 200;
 /// Bytes sent to the client for each further piece: a client that reads an answer gives room for more of it as it goes.
 const BYTES: usize = 512;
 
+/// Pieces that come with each request, for its own frames: its head, the end of its body or its trailers, and one to spare.
+const PER_REQUEST: u32 = 3;
+
 /// What is left to a connection.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: u32,
+    /// What is left of what came with requests. Control frames are not paid from it.
+    for_requests: u32,
     counted: Instant,
     /// Written and not yet counted.
     bytes: usize,
@@ -25,6 +30,7 @@ impl Budget {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             left: MOST,
+            for_requests: 0,
             counted: now,
             bytes: 0,
         }
@@ -40,6 +46,23 @@ impl Budget {
             }
             None => false,
         }
+    }
+
+    /// Takes out what a frame costs that belongs to a request. Whether there was as much.
+    pub(super) fn spend_for_request(&mut self, now: Instant) -> bool {
+        match self.for_requests.checked_sub(1) {
+            Some(left) => {
+                self.for_requests = left;
+                true
+            }
+            None => self.spend(1, now),
+        }
+    }
+
+    /// So many requests have come to be answered.
+    pub(super) fn requested(&mut self, requests: u32) {
+        let pieces = requests.saturating_mul(PER_REQUEST);
+        self.for_requests = self.for_requests.saturating_add(pieces).min(MOST);
     }
 
     /// This many bytes were sent to the client.
@@ -84,6 +107,25 @@ mod tests {
         assert!(
             !budget.spend(1, start + Duration::from_hours(1)),
             "no more than at first"
+        );
+    }
+
+    #[test]
+    fn requests_pay_for_their_own_frames_and_for_nothing_else() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert!(budget.spend(MOST, start));
+        assert!(!budget.spend_for_request(start), "no request has come");
+        budget.requested(1);
+        assert!(!budget.spend(1, start), "a control frame");
+        assert!((0..PER_REQUEST).all(|_| budget.spend_for_request(start)));
+        assert!(!budget.spend_for_request(start));
+        budget.requested(u32::MAX);
+        assert!((0..MOST).all(|_| budget.spend_for_request(start)));
+        assert!(!budget.spend_for_request(start), "no more than so much is saved");
+        assert!(
+            budget.spend_for_request(start + Duration::from_secs(1)),
+            "a trickle is taken always"
         );
     }
 

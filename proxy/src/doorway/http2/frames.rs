@@ -25,6 +25,7 @@ const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
+const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const HAS_PRIORITY: u8 = 0x20;
@@ -102,6 +103,11 @@ impl Frames {
         self.budget.sent(bytes);
     }
 
+    /// So many requests have come to be answered since this was last said.
+    pub(super) fn requested(&mut self, requests: u32) {
+        self.budget.requested(requests);
+    }
+
     /// Looks at the next bytes of the client.
     pub(super) fn take(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Flood> {
         while !bytes.is_empty() {
@@ -164,7 +170,12 @@ impl Frames {
     fn begin(&mut self, head: [u8; HEAD], now: Instant) -> Result<(), Flood> {
         let [l1, l2, l3, kind, flags, ..] = head;
         let length = u32::from_be_bytes([0, l1, l2, l3]);
-        if !self.budget.spend(cost(kind, length), now) {
+        let is_paid = if is_of_request(kind, flags, length) {
+            self.budget.spend_for_request(now)
+        } else {
+            self.budget.spend(cost(kind, length), now)
+        };
+        if !is_paid {
             return Err(Flood);
         }
         let left = usize::try_from(length).unwrap_or(usize::MAX);
@@ -276,7 +287,19 @@ impl Frames {
     }
 }
 
-/// What a frame costs. Bodies and requests are bounded by windows and the number of streams, and cost nothing.
+/// Whether a request has few frames like this one: heads, trailers, and ends of bodies. A request pays for them when it comes
+/// to be answered; those that belong to none (behind the end of a stream or of the connection, where the library ignores
+/// them in silence) are paid for like control frames. So is data without data.
+fn is_of_request(kind: u8, flags: u8, length: u32) -> bool {
+    match kind {
+        HEADERS => true,
+        DATA => length == 0 || flags & END_STREAM != 0,
+        _ => false,
+    }
+}
+
+/// What another frame costs. Pieces of bodies are bounded by windows, and by what the library takes of small ones, and cost
+/// nothing.
 fn cost(kind: u8, length: u32) -> u32 {
     let frame = match kind {
         DATA | HEADERS => return 0,

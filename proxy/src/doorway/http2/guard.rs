@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) struct Sight {
     flooded: AtomicBool,
     unfinished: Moment,
     blocked: Moment,
+    /// Requests that the driver got and that were not counted yet.
+    requested: AtomicU32,
 }
 
 /// A moment or none: milliseconds since the start, and one more.
@@ -39,6 +41,11 @@ impl Sight {
     /// Whether the client sent more than an honest one does. Nothing more is read then.
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
+    }
+
+    /// The driver got a request.
+    pub(super) fn requested(&self) {
+        self.requested.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Since when something is half sent by the client that has to be finished soon.
@@ -84,6 +91,7 @@ impl<S> Guarded<S> {
             flooded: AtomicBool::new(false),
             unfinished: Moment::default(),
             blocked: Moment::default(),
+            requested: AtomicU32::new(0),
         });
         let guarded = Self {
             io,
@@ -123,6 +131,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         if fresh.is_empty() {
             return read;
         }
+        this.frames
+            .requested(this.sight.requested.swap(0, Ordering::Relaxed));
         let outcome = this.frames.take(fresh, Instant::now());
         let unfinished = this.frames.unfinished_since();
         this.sight.unfinished.set(this.sight.start, unfinished);

@@ -195,6 +195,7 @@ impl<B: Behind> Driver<'_, B> {
 
     /// Has a request answered, beside the others.
     fn answer(&mut self, stream: HttpSession, stop: &watch::Receiver<bool>) {
+        self.sight.requested();
         let piece = self.door.limits.body;
         let body = (!stream.is_body_empty()).then_some(piece);
         let (behind, stop) = (Arc::clone(&self.door.behind), stop.clone());

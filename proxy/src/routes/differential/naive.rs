@@ -81,6 +81,10 @@ fn read(
                 return (!is_another).then_some((special, Reverse(0), None));
             }
             Segment::Literal(_) => return None,
+            Segment::Param { kind, .. } if is_in_disguise(*kind, segment) => {
+                special.push(1);
+                return Some((special, Reverse(0), None));
+            }
             Segment::Param { kind, .. } => kind_rank(*kind, segment)?,
             Segment::Tail(_) if request.segments[index..].contains(&"") => return None,
             Segment::Tail(_) => 4,
@@ -115,6 +119,16 @@ fn kind_rank(kind: ParamKind, segment: &str) -> Option<u8> {
         ParamKind::Slug => is_slug.then_some(2),
         ParamKind::Any => (!segment.is_empty()).then_some(3),
     }
+}
+
+/// Whether a segment is an id for a lenient reader, and for the rules is not.
+fn is_in_disguise(kind: ParamKind, segment: &str) -> bool {
+    let is_read = || match kind {
+        ParamKind::Int => fold(segment).parse::<i64>().is_ok(),
+        ParamKind::Uuid => uuid::Uuid::parse_str(&fold(segment)).is_ok(),
+        ParamKind::Slug | ParamKind::Any => false,
+    };
+    kind_rank(kind, segment).is_none() && is_read()
 }
 
 fn is_met((name, expected): (&str, &Expected), given: &[(&str, &str)]) -> bool {

@@ -1,8 +1,8 @@
 //! P11, P12: frames that cost the edge more than they cost the client, and header blocks that become large.
 
 use super::{
-    Block, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, Outcome, PING, PRIORITY,
-    Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, turned_away,
+    Block, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, Outcome, PING,
+    PRIORITY, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, turned_away,
 };
 use crate::encrypted::Encrypted;
 
@@ -83,6 +83,68 @@ async fn data_without_data_ends_the_connection() {
     let edge = Encrypted::start().await;
     let begin = frame(HEADERS, END_HEADERS, 1, &Block::request("POST", "/public").0);
     flood(&edge, &begin, &frame(DATA, 0, 1, &[]), 1500).await;
+}
+
+/// A stream whose request was refused before its body ended: what comes for it afterwards is ignored.
+async fn refused(peer: &mut Peer) -> u32 {
+    let stream = peer.stream();
+    let block = Block::request("POST", "/signed-in");
+    peer.write(&frame(HEADERS, END_HEADERS, stream, &block.0)).await;
+    assert_eq!(peer.outcome(stream).await.code(), "credential_missing");
+    loop {
+        let frame = peer.frame().await.expect("a reset");
+        if frame.kind == RST_STREAM && frame.stream == stream {
+            return stream;
+        }
+    }
+}
+
+#[tokio::test]
+async fn frames_behind_the_end_of_a_stream_end_the_connection() {
+    let edge = Encrypted::start().await;
+    for (number, (kind, flags)) in [(HEADERS, END_HEADERS | END_STREAM), (DATA, END_STREAM)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut peer = Peer::connect(&edge).await;
+        let stream = refused(&mut peer).await;
+        let piece = frame(kind, flags, stream, &[]);
+        assert_eq!(piece, [0, 0, 0, kind, flags, 0, 0, 0, 1]);
+        peer.write_anyway(&piece.repeat(10_000)).await;
+        let reason = peer.closed().await;
+        assert!(matches!(reason, None | Some(ENHANCE_YOUR_CALM)), "{reason:?}");
+        turned_away(&edge, "flood", number + 1).await;
+    }
+    assert!(edge.world.service.requests().is_empty());
+}
+
+/// Many uploads at once, again and again: each has a head, pieces, and an end with nothing in it.
+#[tokio::test]
+async fn many_uploads_on_one_connection_are_no_flood() {
+    let edge = Encrypted::start().await;
+    let mut peer = Peer::connect(&edge).await;
+    let head = Block::request("POST", "/public").field("content-length", "9");
+    for round in 0..60 {
+        let streams: Vec<u32> = (0..40).map(|_| peer.stream()).collect();
+        let mut bytes = Vec::new();
+        for stream in &streams {
+            bytes.extend(frame(HEADERS, END_HEADERS, *stream, &head.0));
+            bytes.extend(frame(DATA, 0, *stream, b"abc").repeat(3));
+            bytes.extend(frame(DATA, END_STREAM, *stream, &[]));
+        }
+        peer.write(&bytes).await;
+        let mut open = streams.len();
+        while open > 0 {
+            let frame = peer.frame().await.unwrap_or_else(|| panic!("round {round}"));
+            assert!(
+                !matches!(frame.kind, RST_STREAM | GOAWAY),
+                "round {round}: {frame:?}"
+            );
+            let ends = matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0;
+            open -= usize::from(ends);
+        }
+    }
+    assert_eq!(edge.world.service.requests().len(), 60 * 40);
 }
 
 /// A block whose fields are references to the table: a byte each, and any size in memory (facts of HPACK bombs).

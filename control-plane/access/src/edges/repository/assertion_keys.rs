@@ -11,6 +11,7 @@ use crate::edges::assertion_keys::{AnnouncedKey, Known, PublishedKey};
 struct KnownRow {
     edge_id: Uuid,
     last_seen_at: Timestamp,
+    revoked_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -40,13 +41,16 @@ pub(in crate::edges) async fn find(tx: &mut Tx, kid: &str) -> Result<Option<Know
     let row = fetch_optional!(
         tx,
         KnownRow,
-        "SELECT edge_id, last_seen_at FROM edge_assertion_keys WHERE kid = $1",
+        "SELECT k.edge_id, k.last_seen_at, e.revoked_at
+           FROM edge_assertion_keys AS k JOIN edges AS e ON e.id = k.edge_id
+          WHERE k.kid = $1",
         kid
     )
     .await?;
     Ok(row.map(|row| Known {
         edge: row.edge_id.into(),
         last_seen_at: row.last_seen_at,
+        is_withdrawn: row.revoked_at.is_some(),
     }))
 }
 
@@ -97,16 +101,6 @@ pub(in crate::edges) async fn prune(
         edge.as_uuid(),
         since,
         at_most
-    )
-    .await?;
-    Ok(())
-}
-
-pub(in crate::edges) async fn delete_all(tx: &mut Tx, edge: EdgeId) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "DELETE FROM edge_assertion_keys WHERE edge_id = $1",
-        edge.as_uuid()
     )
     .await?;
     Ok(())

@@ -41,10 +41,64 @@ fn control_frames_are_taken_in_small_numbers() {
         }
         assert_eq!(frames.take(&one, now), Err(Flood), "kind {kind}");
     }
+}
+
+/// Frames of requests that are answered, in any number: with a body that ends with its last piece or behind it, or with trailers.
+#[test]
+fn requests_and_bodies_cost_nothing() {
+    let now = Instant::now();
+    let head = frame(HEADERS, END_HEADERS, &[0x82]);
+    let piece = frame(DATA, 0, &[0; 5]);
+    for end in [
+        frame(DATA, END_STREAM, &[0; 5]),
+        frame(DATA, END_STREAM, &[]),
+        [
+            frame(DATA, 0, &[]),
+            frame(HEADERS, END_HEADERS | END_STREAM, &[0x82]),
+        ]
+        .concat(),
+    ] {
+        let mut frames = begun(now);
+        for number in 0..20_000 {
+            assert_eq!(frames.take(&head, now), Ok(()), "request {number}");
+            frames.requested(1);
+            assert_eq!(frames.take(&piece.repeat(10), now), Ok(()));
+            assert_eq!(frames.take(&end, now), Ok(()), "request {number}");
+        }
+        assert!(
+            (0..1000 - 1).all(|_| frames.take(&frame(PRIORITY, 0, &[]), now).is_ok()),
+            "all is left but for the head that came before any request"
+        );
+    }
+    // As many at once as a connection may have.
     let mut frames = begun(now);
-    for _ in 0..100_000 {
-        assert_eq!(frames.take(&frame(DATA, 0, &[0; 100]), now), Ok(()));
-        assert_eq!(frames.take(&frame(HEADERS, END_HEADERS, &[0x82]), now), Ok(()));
+    for _ in 0..100 {
+        assert_eq!(frames.take(&head.repeat(256), now), Ok(()));
+        frames.requested(256);
+        assert_eq!(
+            frames.take(&frame(DATA, END_STREAM, &[]).repeat(256), now),
+            Ok(())
+        );
+    }
+}
+
+#[test]
+fn frames_of_no_request_are_taken_in_small_numbers() {
+    let now = Instant::now();
+    for one in [
+        frame(HEADERS, END_HEADERS | END_STREAM, &[]),
+        frame(HEADERS, END_HEADERS, &[0x82]),
+        frame(DATA, END_STREAM, &[]),
+        frame(DATA, END_STREAM, &[0; 100]),
+        frame(DATA, END_STREAM | PADDED, &[0]),
+        frame(DATA, 0, &[]),
+    ] {
+        let mut frames = begun(now);
+        frames.requested(1);
+        for number in 0..1003 {
+            assert_eq!(frames.take(&one, now), Ok(()), "{one:?}, number {number}");
+        }
+        assert_eq!(frames.take(&one, now), Err(Flood), "{one:?}");
     }
 }
 
