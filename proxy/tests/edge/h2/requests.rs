@@ -47,6 +47,34 @@ async fn a_body_goes_through_in_pieces() {
     assert!(edge.world.service.only_request().ends_with("\r\n\r\nabcdef"));
 }
 
+/// The end of a chunked body is written once: a second one would be the beginning of the next request on that connection to
+/// the service, and its answer somebody else's.
+#[tokio::test]
+async fn a_body_that_ends_with_an_empty_frame_ends_once() {
+    let edge = Encrypted::start().await;
+    let mut peer = Peer::connect(&edge).await;
+    let (one, none): (&[&[u8]], &[&[u8]]) = (&[b"abc"], &[]);
+    for pieces in [one, none] {
+        let stream = peer.stream();
+        let block = Block::request("POST", "/public");
+        peer.write(&frame(HEADERS, END_HEADERS, stream, &block.0)).await;
+        for piece in pieces {
+            peer.write(&frame(DATA, 0, stream, piece)).await;
+        }
+        peer.write(&frame(DATA, END_STREAM, stream, b"")).await;
+        assert_eq!(peer.outcome(stream).await, Outcome::Answered("ok".to_owned()));
+        let next = peer.send(&Block::request("GET", "/public")).await;
+        assert_eq!(next, Outcome::Answered("ok".to_owned()));
+    }
+    let requests = edge.world.service.requests();
+    let lines: Vec<&str> = requests
+        .iter()
+        .filter_map(|request| request.lines().next())
+        .collect();
+    let (post, get) = ("POST /public HTTP/1.1", "GET /public HTTP/1.1");
+    assert_eq!(lines, [post, get, post, get]);
+}
+
 #[tokio::test]
 async fn a_denial_leaves_the_connection_and_its_other_streams_alone() {
     let edge = Encrypted::start().await;
