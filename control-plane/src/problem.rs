@@ -1,7 +1,7 @@
 //! What a client is told when something did not work: `application/problem+json` (RFC 9457) with a stable `code`, and
 //! `detail` texts as the API's contract has them.
 //!
-//! Handlers return [`ApiError`]. The document itself is written by [`render`], the layer that knows the request id; a 500
+//! Handlers return [`ApiError`]. The document itself is written by `render`, the layer that knows the request id; a 500
 //! says nothing but that id, and its chain of causes is logged there, once.
 
 use std::borrow::Cow;
@@ -268,7 +268,7 @@ impl From<Denial> for ApiError {
     }
 }
 
-/// The bare status and headers; [`render`] writes the body.
+/// The bare status and headers; `render` writes the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.0.status.into_response();

@@ -1,4 +1,4 @@
-//! What the edge answers by itself: denials ([`denial`]), and what other modules make.
+//! What the edge answers by itself: denials (`denial`), and what other modules make.
 //!
 //! Pingora's own error answers close the connection, name the product and carry no challenge, so none of them is used.
 

@@ -84,7 +84,7 @@ impl Record<'_> {
         }
     }
 
-    /// Leaves the line to the log of the process, whatever its form is. What is here is in [`line`] as well.
+    /// Leaves the line to the log of the process, whatever its form is. What is here is in [`mod@line`] as well.
     fn hand_over(&self) {
         let user: Option<UserId> = self.principal.and_then(|p| p.user()).map(|user| user.id);
         let workspace: Option<WorkspaceId> = self.principal.and_then(|p| p.user()).map(|user| user.workspace);

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sentinel_config::edge::{RateLimit, RatePer};
-use sentinel_core::Principal;
 use sentinel_core::id::{ServiceAppId, UserId};
+use sentinel_core::{Principal, network};
 use tokio::time::Instant;
 
 /// Callers that are told apart at one place.
@@ -75,13 +75,7 @@ pub enum Caller<'a> {
 impl<'a> Caller<'a> {
     /// The client at an address.
     pub fn at(address: Option<IpAddr>) -> Self {
-        Self::Address(address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        }))
+        Self::Address(address.map(network::of_client))
     }
 
     /// A verified caller; `None` if nobody is.

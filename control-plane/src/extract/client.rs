@@ -2,7 +2,7 @@
 //! the configuration trusts, whom it says that it speaks for.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -60,18 +60,6 @@ fn address(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
     let ip = entry.parse::<IpAddr>().ok().or_else(with_port)?;
     Some(ip.to_canonical())
-}
-
-/// The part of an address that stands for one client: an IPv4 address, or the /64 of an IPv6 address, of which a single
-/// host has all.
-pub(crate) fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        ip @ IpAddr::V4(_) => ip,
-    }
 }
 
 /// The longest part of a user agent that is kept.
@@ -198,15 +186,5 @@ mod tests {
             client("10.0.0.1", &[b"203.0.113.9", b"\xff", b"10.0.0.2"]),
             "10.0.0.2"
         );
-    }
-
-    #[test]
-    fn an_ipv6_host_is_its_network_and_a_mapped_address_is_what_it_maps() {
-        let of = |text: &str| network(text.parse().expect("address")).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("2001:db8:1:2:ffff::"), "2001:db8:1:2::");
-        assert_eq!(of("2001:db8:1:3::1"), "2001:db8:1:3::");
-        assert_eq!(of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
     }
 }

@@ -10,9 +10,9 @@ use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sentinel_core::id::UserId;
+use sentinel_core::network;
 
 use crate::app::App;
-use crate::extract::client::network;
 use crate::extract::{Client, ServiceCaller};
 use crate::problem::ApiError;
 
@@ -35,7 +35,7 @@ pub async fn login(State(app): State<App>, request: Request, next: Next) -> Resp
         return next.run(request).await;
     };
     let limit = app.settings.logins_per_minute;
-    match count(&app, limit, &endpoint, &network(ip).to_string()).await {
+    match count(&app, limit, &endpoint, &network::of_client(ip).to_string()).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
@@ -55,7 +55,7 @@ pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Resu
         ServiceCaller::Page(_) => match client.ip {
             Some(ip) => {
                 let limit = app.settings.page_resolves_per_minute;
-                count(app, limit, "resolve", &network(ip).to_string()).await
+                count(app, limit, "resolve", &network::of_client(ip).to_string()).await
             }
             None => Ok(()),
         },

@@ -30,7 +30,7 @@ use tower::ServiceExt as _;
 
 use super::body::{AnswerBody, RequestBody};
 use super::socket::Socket;
-use crate::extract::client::{TrustedProxies, network};
+use crate::extract::client::TrustedProxies;
 
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -283,7 +283,7 @@ impl Census {
     }
 
     fn enter(self: &Arc<Self>, ip: IpAddr, limits: &Limits) -> Option<Place> {
-        let network = network(ip);
+        let network = sentinel_core::network::of_client(ip);
         let mut counts = self.counts();
         let here = counts.of.get(&network).copied().unwrap_or_default();
         let crowded = here >= limits.connections_per_address && !self.proxies.contains(ip);

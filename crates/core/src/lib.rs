@@ -9,6 +9,7 @@ pub mod email;
 pub mod fact;
 pub mod id;
 pub mod name;
+pub mod network;
 pub mod principal;
 pub mod random;
 pub mod revision;

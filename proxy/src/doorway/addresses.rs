@@ -1,10 +1,11 @@
 //! How many connections each client address has open.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
+use sentinel_core::network;
 
 /// Counts connections by address. Asked once for each connection, and never for a request.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Addresses {
         let address = if self.exempt.iter().any(|network| network.contains(&peer)) {
             None
         } else {
-            let client = client(peer);
+            let client = network::of_client(peer);
             let mut open = self.open();
             let count = open.entry(client).or_default();
             if *count >= self.most {
@@ -68,17 +69,6 @@ impl Drop for Counted {
             open.remove(&address);
         } else {
             open.insert(address, left);
-        }
-    }
-}
-
-/// What one client can choose addresses from: an IPv4 address, or an IPv6 /64 (RFC 6177 §2).
-fn client(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pingora 0.9 has no cap on connections, no total deadline for a head, reads heads of up to 1 MiB, keeps idle connections
 //! for ever, repairs some heads without leaving a trace, and serves whatever HTTP/2 control frames a client likes to send.
-//! So accepting, TLS ([`tls`]), the reading of HTTP/1 heads ([`http1`]) and the driving of HTTP/2 connections ([`http2`])
+//! So accepting, TLS ([`tls`]), the reading of HTTP/1 heads (`http1`) and the driving of HTTP/2 connections (`http2`)
 //! are ours. Pingora is handed a head that passed [`crate::request::wire`] together with the connection, or an HTTP/2
 //! stream whose header block was counted before it was decoded.
 //!

@@ -1,7 +1,7 @@
 //! People behind browsers: the edge sends them to the control plane's login, keeps their tokens in cookies that no script can
 //! read, renews them before they end, and signs them out.
 //!
-//! All that is known about a login or a session is with the browser, sealed ([`seal`]): any edge with the same secret goes on
+//! All that is known about a login or a session is with the browser, sealed (`seal`): any edge with the same secret goes on
 //! where another one began. A browser is only ever brought back to a path of the host that it came from. This is the one part
 //! of the edge where a request waits for the control plane: on the edge's own pages, and where a session has to be renewed.
 //!

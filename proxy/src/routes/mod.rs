@@ -1,7 +1,7 @@
 //! The policy, compiled: for a request, the one route that counts.
 //!
-//! A named host goes before a wildcard, and this before any host; for one host the most specific path wins ([`trie`]), and
-//! for one path the route with the most conditions that are met ([`conditions`]), whatever the order in the file. What no
+//! A named host goes before a wildcard, and this before any host; for one host the most specific path wins (`trie`), and
+//! for one path the route with the most conditions that are met (`conditions`), whatever the order in the file. What no
 //! route is for is nobody's, and so is what only looks like a literal of a path, or like an id where ids are: it is not
 //! forwarded.
 //!

@@ -192,8 +192,8 @@ fn unique_name() -> String {
     })
 }
 
-/// Makes of each function two tests, one for each [`Backend`](crate::testing::Backend), named after the function. The
-/// function takes one [`TestStore`](crate::testing::TestStore).
+/// Makes of each function two tests, one for each [`Backend`], named after the function. The
+/// function takes one [`TestStore`].
 #[macro_export]
 macro_rules! on_both_backends {
     ($($(#[$attribute:meta])* async fn $name:ident($($store:tt)+) $body:block)+) => {$(

@@ -1,6 +1,6 @@
 //! The other issuers whose tokens this edge verifies, and the keys that it knows of them.
 //!
-//! Keys are fetched in the background ([`keeper`]); a request looks at what is known and never waits. What is known stays
+//! Keys are fetched in the background (`keeper`); a request looks at what is known and never waits. What is known stays
 //! known: neither time nor an error takes keys away, only a good set in their place.
 
 mod fetch;
@@ -87,7 +87,7 @@ pub enum InvalidIssuer {
 }
 
 impl Issuers {
-    /// Those of a configuration. Keys in files are read now; the others are not known before [`Issuers::keep`] has fetched them.
+    /// Those of a configuration. Keys in files are read now; the others are not known before `Issuers::keep` has fetched them.
     ///
     /// # Errors
     /// A file has no good keys.
