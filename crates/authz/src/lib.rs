@@ -26,9 +26,9 @@ mod query;
 pub mod sentinel;
 
 pub use error::{CheckError, InvalidTupleForModel};
-pub use graph::Graph;
-pub use model::{Model, ModelError};
-pub use query::{Page, Query, TupleChange};
+pub use graph::{At, Graph};
+pub use model::{Model, ModelError, ServiceModelError};
+pub use query::{Page, Query, Term, TupleChange};
 
 /// How many relations in a row a check follows before it gives up.
 pub const MAX_DEPTH: usize = 100;

@@ -1,6 +1,6 @@
 //! What is asked of a graph, and what changes it. Plain values that borrow from the caller.
 
-use sentinel_core::Tuple;
+use sentinel_core::{Timestamp, Tuple};
 
 /// One question: does this subject stand in this relation to this object?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +34,32 @@ impl Page<'_> {
     };
 }
 
+/// How long a tuple holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Term {
+    /// Until it is deleted.
+    Unlimited,
+    /// Until this moment, from which on it does not hold.
+    Until(Timestamp),
+}
+
 /// How a set of tuples changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TupleChange<'a> {
-    /// The tuple holds from now on. Nothing happens if it does already.
+    /// The tuple holds from now on, without an end. Nothing happens if it does already.
     Put(&'a Tuple),
+    /// The tuple holds from now on and until that moment, whatever end it had before.
+    PutUntil(&'a Tuple, Timestamp),
     /// The tuple does not hold any more. Nothing happens if it does not anyway.
     Delete(&'a Tuple),
+}
+
+impl<'a> TupleChange<'a> {
+    /// The change that makes a tuple hold for this long.
+    pub fn put(tuple: &'a Tuple, term: Term) -> Self {
+        match term {
+            Term::Unlimited => Self::Put(tuple),
+            Term::Until(until) => Self::PutUntil(tuple, until),
+        }
+    }
 }

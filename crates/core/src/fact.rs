@@ -3,7 +3,7 @@
 //! The whole replicated state is a set of facts, each under its own key: putting a fact replaces the one with the same
 //! key. Every fact has one canonical line of text, over which replicas compute their digest.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use crate::clock::Timestamp;
@@ -16,6 +16,16 @@ use crate::tuple::Tuple;
 pub enum Fact {
     /// A relation tuple holds. Its key is the tuple itself.
     Tuple(Tuple),
+    /// A relation tuple holds until a moment. Its key is the tuple, so it replaces the same tuple without an end, and the
+    /// other way round.
+    ExpiringTuple {
+        /// The tuple.
+        tuple: Tuple,
+        /// From this moment on it does not hold, whether it was deleted yet or not.
+        until: Timestamp,
+    },
+    /// A service's own permission model. Its key is the service.
+    Model(ModelFact),
     /// A service key may be used. Its key is the digest.
     ServiceKey(ServiceKeyFact),
     /// A public key verifies tokens. Its key is the `kid`.
@@ -49,6 +59,17 @@ pub struct ServiceKeyFact {
     pub service: ServiceName,
     /// When the key stops working; `None` while it is the app's current key.
     pub expires_at: Option<Timestamp>,
+}
+
+/// The permission model of a service: its own types, beside Sentinel's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ModelFact {
+    /// Whose it is. The names of its types stand behind this name in tuples: `docs/folder`.
+    pub service: ServiceName,
+    /// Which of the service's models it is: 1 is the first that was written.
+    pub version: u64,
+    /// The model in OpenFGA's language, schema 1.1.
+    pub text: String,
 }
 
 /// A public signing key.
@@ -86,6 +107,13 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tuple(tuple) => write!(f, "tuple {tuple}"),
+            Self::ExpiringTuple { tuple, until } => {
+                write!(f, "expiring-tuple {} {tuple}", until.timestamp_micros())
+            }
+            Self::Model(model) => {
+                write!(f, "model {} {} ", model.service, model.version)?;
+                write_escaped(f, &model.text)
+            }
             Self::ServiceKey(key) => {
                 f.write_str("service-key ")?;
                 for byte in key.digest {
@@ -120,6 +148,21 @@ impl FromStr for Fact {
             let (kind, rest) = line.split_once(' ')?;
             Some(match kind {
                 "tuple" => Self::Tuple(rest.parse().ok()?),
+                "expiring-tuple" => {
+                    let (until, tuple) = rest.split_once(' ')?;
+                    Self::ExpiringTuple {
+                        tuple: tuple.parse().ok()?,
+                        until: parse_time(until)?,
+                    }
+                }
+                "model" => {
+                    let mut parts = rest.splitn(3, ' ');
+                    Self::Model(ModelFact {
+                        service: parts.next()?.parse().ok()?,
+                        version: parts.next()?.parse().ok()?,
+                        text: unescape(parts.next()?)?,
+                    })
+                }
                 "service-key" => {
                     let mut parts = rest.splitn(4, ' ');
                     Self::ServiceKey(ServiceKeyFact {
@@ -189,6 +232,33 @@ impl FromStr for Change {
     }
 }
 
+/// Writes a text of several lines as one: `\\`, `\n` and `\r` stand for the backslash and the ends of lines.
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| match c {
+        '\\' => f.write_str("\\\\"),
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        other => f.write_char(other),
+    })
+}
+
+fn unescape(line: &str) -> Option<String> {
+    let mut text = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        text.push(match c {
+            '\\' => match chars.next()? {
+                '\\' => '\\',
+                'n' => '\n',
+                'r' => '\r',
+                _ => return None,
+            },
+            other => other,
+        });
+    }
+    Some(text)
+}
+
 fn parse_digest(hex: &str) -> Option<[u8; 32]> {
     let mut digest = [0_u8; 32];
     let bytes = hex.as_bytes();
@@ -221,6 +291,15 @@ mod tests {
         };
         let lines: Vec<String> = [
             Fact::Tuple("group:1#member@user:2".parse().expect("tuple")),
+            Fact::ExpiringTuple {
+                tuple: "docs/folder:1#viewer@user:2".parse().expect("tuple"),
+                until: at,
+            },
+            Fact::Model(ModelFact {
+                service: "docs".parse().expect("name"),
+                version: 3,
+                text: "model\r\n  schema 1.1\n# \\n".into(),
+            }),
             Fact::ServiceKey(key),
             Fact::SigningKey(SigningKeyFact {
                 kid: "k".into(),
@@ -250,6 +329,8 @@ mod tests {
             lines,
             [
                 "tuple group:1#member@user:2".to_owned(),
+                "expiring-tuple 5 docs/folder:1#viewer@user:2".to_owned(),
+                "model docs 3 model\\r\\n  schema 1.1\\n# \\\\n".to_owned(),
                 format!("service-key {} {id} docs -1", "ab".repeat(32)),
                 "signing-key k 0 {}".to_owned(),
                 format!("revoked-session {id} 5"),
@@ -266,6 +347,10 @@ mod tests {
             "tuple".to_owned(),
             "tuple group:1#member".to_owned(),
             "future-kind 1".to_owned(),
+            "expiring-tuple 05 group:1#member@user:2".to_owned(),
+            "model docs 1 a\\".to_owned(),
+            "model docs 1 a\\t".to_owned(),
+            "model docs 01 a".to_owned(),
             format!("revoked-session {id} 05"),
             format!("revoked-session {id} 5 "),
             format!("service-key {} {id} docs -1", "AB".repeat(32)),

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::name::ServiceName;
+
 /// A type or relation name that stands in the source. It is checked when it is compiled: make it a `const`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaticName(&'static str);
@@ -26,7 +28,7 @@ impl StaticName {
     }
 }
 
-/// Something that has relations: `type:id`.
+/// Something that has relations: `type:id`. The types of a service's own model stand behind its name: `docs/folder:7`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
     kind: String,
@@ -66,6 +68,11 @@ pub enum InvalidTuple {
         "`{0}` is not a type or relation name: 1 to 64 characters from `a-z A-Z 0-9 _ -`, the first a letter"
     )]
     Name(String),
+    /// A type's name, with or without a service before it, has a character that its place does not allow.
+    #[error(
+        "`{0}` is not the name of a type: 1 to 64 characters from `a-z A-Z 0-9 _ -`, the first a letter; before it a service and `/`, if it is one of a service's own"
+    )]
+    Type(String),
     /// An id is empty, too long, or has a character that would make a tuple ambiguous.
     #[error(
         "`{0}` is not an object id: 1 to 1024 bytes without white space, control characters, `#`, `:` or `*`"
@@ -76,7 +83,7 @@ pub enum InvalidTuple {
 impl Object {
     /// An object from its two parts.
     pub fn new(kind: &str, id: &str) -> Result<Self, InvalidTuple> {
-        check_name(kind)?;
+        check_type(kind)?;
         check_id(id)?;
         Ok(Self {
             kind: kind.to_owned(),
@@ -107,8 +114,10 @@ impl Tuple {
     /// A tuple from its three parts.
     pub fn new(object: Object, relation: &str, subject: Subject) -> Result<Self, InvalidTuple> {
         check_name(relation)?;
-        if let Subject::Userset(_, name) | Subject::Wildcard(name) = &subject {
-            check_name(name)?;
+        match &subject {
+            Subject::Object(_) => {}
+            Subject::Userset(_, name) => check_name(name)?,
+            Subject::Wildcard(kind) => check_type(kind)?,
         }
         Ok(Self {
             object,
@@ -167,7 +176,7 @@ impl FromStr for Subject {
 
     fn from_str(text: &str) -> Result<Self, InvalidTuple> {
         if let Some(kind) = text.strip_suffix(":*") {
-            check_name(kind)?;
+            check_type(kind)?;
             return Ok(Self::Wildcard(kind.to_owned()));
         }
         match text.split_once('#') {
@@ -210,6 +219,18 @@ impl fmt::Display for Subject {
 impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}@{}", self.object, self.relation, self.subject)
+    }
+}
+
+fn check_type(kind: &str) -> Result<(), InvalidTuple> {
+    let is_type = match kind.split_once('/') {
+        None => is_name(kind.as_bytes()),
+        Some((service, name)) => service.parse::<ServiceName>().is_ok() && is_name(name.as_bytes()),
+    };
+    if is_type {
+        Ok(())
+    } else {
+        Err(InvalidTuple::Type(clip(kind)))
     }
 }
 
@@ -263,6 +284,8 @@ mod tests {
             "document:1#viewer@user:*",
             "resource:docs/document/1#workspace@workspace:w",
             "document:1#owner@user:bob@example.com",
+            "docs.v1/folder:1#owner@docs.v1/team:a#member",
+            "docs/folder:1#viewer@docs/team:*",
         ] {
             assert_eq!(text.parse::<Tuple>().expect(text).to_string(), text);
         }
@@ -297,6 +320,12 @@ mod tests {
             "document:1#vie wer@user:7",
             "document:*#viewer@user:7",
             "document:1#viewer@user:a b",
+            "Docs/folder:1#viewer@user:a",
+            "/folder:1#viewer@user:a",
+            "docs/:1#viewer@user:a",
+            "docs/a/b:1#viewer@user:a",
+            "docs/folder:1#a/viewer@user:a",
+            "folder:1#viewer@docs/team:1#a/b",
         ] {
             assert!(bad.parse::<Tuple>().is_err(), "`{bad}` must be refused");
         }

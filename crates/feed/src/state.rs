@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use sentinel_authz::{Graph, InvalidTupleForModel, TupleChange};
-use sentinel_core::fact::{ServiceKeyFact, SigningKeyFact};
+use sentinel_authz::{Graph, InvalidTupleForModel, ServiceModelError, Term, TupleChange};
+use sentinel_core::fact::{ModelFact, ServiceKeyFact, SigningKeyFact};
 use sentinel_core::id::{SessionId, TokenId, UserId};
-use sentinel_core::{Change, Fact, Revision, Timestamp};
+use sentinel_core::name::ServiceName;
+use sentinel_core::{Change, Fact, Revision, Timestamp, Tuple};
 use sentinel_token::{InvalidKeySet, KeySet};
 
 use crate::digest::Digest;
@@ -23,6 +24,7 @@ pub struct ReplicaState {
     revision: Revision,
     digest: Digest,
     graph: Graph,
+    models: Arc<BTreeMap<ServiceName, ModelFact>>,
     service_keys: Arc<HashMap<[u8; 32], ServiceKeyFact>>,
     signing_keys: Arc<BTreeMap<String, SigningKeyFact>>,
     keys: Arc<KeySet>,
@@ -63,6 +65,9 @@ pub enum ApplyError {
     /// A tuple that the permission model does not allow.
     #[error(transparent)]
     Model(#[from] InvalidTupleForModel),
+    /// The models of services and Sentinel's are not one model.
+    #[error(transparent)]
+    Models(#[from] ServiceModelError),
 }
 
 impl ReplicaState {
@@ -72,6 +77,7 @@ impl ReplicaState {
             revision: Revision::ZERO,
             digest: Digest::EMPTY,
             graph: Graph::new(sentinel_authz::sentinel::model()),
+            models: Arc::default(),
             service_keys: Arc::default(),
             signing_keys: Arc::default(),
             keys: Arc::default(),
@@ -100,11 +106,17 @@ impl ReplicaState {
         let mut tuples = Vec::new();
         for fact in facts {
             match fact {
-                Fact::Tuple(tuple) => tuples.push(tuple),
+                Fact::Tuple(tuple) => tuples.push((tuple, Term::Unlimited)),
+                Fact::ExpiringTuple { tuple, until } => tuples.push((tuple, Term::Until(until))),
                 other => drop(state.put(other)),
             }
         }
-        state.graph = state.graph.apply(tuples.iter().map(TupleChange::Put))?;
+        if !state.models.is_empty() {
+            state.graph = Graph::new(state.model()?);
+        }
+        state.graph = state
+            .graph
+            .apply(tuples.iter().map(|(tuple, term)| TupleChange::put(tuple, *term)))?;
         state.keys = Arc::new(KeySet::from_facts(state.signing_keys.values())?);
         state.revision = revision;
         state.digest = digest;
@@ -171,6 +183,11 @@ impl ReplicaState {
         &self.graph
     }
 
+    /// The permission model of a service; `None` if it has none of its own.
+    pub fn service_model(&self, service: &ServiceName) -> Option<&ModelFact> {
+        self.models.get(service)
+    }
+
     /// What is known of the service key with that SHA-256. Whether it has expired is for the caller to judge.
     pub fn service_key(&self, digest: &[u8; 32]) -> Option<&ServiceKeyFact> {
         self.service_keys.get(digest)
@@ -205,6 +222,7 @@ impl ReplicaState {
     pub fn len(&self) -> usize {
         [
             self.graph.len(),
+            self.models.len(),
             self.service_keys.len(),
             self.signing_keys.len(),
             self.revoked_sessions.len(),
@@ -225,13 +243,22 @@ impl ReplicaState {
         let sessions = self.revoked_sessions.iter();
         let tokens = self.revoked_tokens.iter();
         self.graph
-            .tuples()
-            .map(Fact::Tuple)
+            .terms()
+            .map(|(tuple, term)| tuple_fact(tuple, term))
+            .chain(self.models.values().cloned().map(Fact::Model))
             .chain(self.service_keys.values().cloned().map(Fact::ServiceKey))
             .chain(self.signing_keys.values().cloned().map(Fact::SigningKey))
             .chain(sessions.map(|(&session, &until)| Fact::RevokedSession { session, until }))
             .chain(tokens.map(|(&token, &until)| Fact::RevokedToken { token, until }))
             .chain(self.disabled_users.iter().copied().map(Fact::DisabledUser))
+    }
+}
+
+/// The fact that a tuple holds for this long.
+fn tuple_fact(tuple: Tuple, term: Term) -> Fact {
+    match term {
+        Term::Unlimited => Fact::Tuple(tuple),
+        Term::Until(until) => Fact::ExpiringTuple { tuple, until },
     }
 }
 

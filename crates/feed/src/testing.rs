@@ -58,6 +58,9 @@ pub(crate) fn tuple(group: &str, user: &str) -> Fact {
         .expect("a tuple")
 }
 
+/// The model of a service in a fact's line.
+pub(crate) const FOLDERS: &str = r"model\n  schema 1.1\ntype user\ntype folder\n  relations\n    define parent: [folder]\n    define viewer: [user, group#member] or viewer from parent";
+
 /// At least one fact of every kind.
 pub(crate) fn every_kind_of_fact() -> Vec<Fact> {
     let id = |n: u128| uuid::Uuid::from_u128(n).to_string();
@@ -65,6 +68,9 @@ pub(crate) fn every_kind_of_fact() -> Vec<Fact> {
     [
         "tuple group:a#member@user:b".to_owned(),
         "tuple group:a#member@group:c#member".to_owned(),
+        format!("expiring-tuple 7 docs/folder:a#viewer@user:{}", id(5)),
+        "tuple docs/folder:a#parent@docs/folder:b".to_owned(),
+        format!("model docs 1 {FOLDERS}"),
         format!("service-key {} {} docs -1", "ab".repeat(32), id(1)),
         format!("service-key {} {} docs 5", "cd".repeat(32), id(1)),
         format!("signing-key {} 0 {}", jwk.kid(), jwk.to_json()),

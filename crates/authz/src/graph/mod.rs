@@ -1,7 +1,9 @@
 //! A model and a set of tuples that never change, and the questions about them.
 
+mod at;
 mod bounds;
 mod edges;
+mod ends;
 mod id;
 mod index;
 mod link;
@@ -24,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use sentinel_core::Tuple;
 
+pub use self::at::At;
 use self::bounds::Bounds;
 pub(crate) use self::id::split as split_id;
 use self::index::Index;
@@ -32,7 +35,7 @@ use self::search::{Search, Who};
 use self::state::State;
 use self::trace::Untraced;
 use crate::model::{RelationId, TypeId};
-use crate::{CheckError, InvalidTupleForModel, Model, Query, TupleChange};
+use crate::{CheckError, InvalidTupleForModel, Model, Query, Term, TupleChange};
 
 /// A model and a set of tuples that never change. Cheap to clone; readers in any number of threads need no lock.
 ///
@@ -89,7 +92,7 @@ impl Graph {
                 continue;
             };
             match (change, &mut index) {
-                (TupleChange::Put(_), Some(index)) => index.insert(link),
+                (TupleChange::Put(_) | TupleChange::PutUntil(..), Some(index)) => index.insert(link),
                 (TupleChange::Delete(_), Some(index)) => index.remove(link),
                 (_, None) => {}
             }
@@ -113,6 +116,33 @@ impl Graph {
     /// Whether the very tuple is there.
     pub fn contains(&self, tuple: &Tuple) -> bool {
         self.inner.state.contains(tuple)
+    }
+
+    /// How long a tuple holds; `None` if it is not there.
+    pub fn term(&self, tuple: &Tuple) -> Option<Term> {
+        self.inner.state.term(tuple)
+    }
+
+    /// The same tuples under another model.
+    ///
+    /// # Errors
+    ///
+    /// A tuple that the other model does not allow.
+    pub fn with_model(&self, model: Arc<Model>) -> Result<Self, InvalidTupleForModel> {
+        let mut state = State::new(model);
+        for (tuple, term) in self.terms() {
+            state.change(TupleChange::put(&tuple, term))?;
+        }
+        Ok(Self::from_parts(state, OnceLock::new()))
+    }
+
+    /// Every tuple and how long it holds, in no particular order.
+    pub fn terms(&self) -> impl Iterator<Item = (Tuple, Term)> + '_ {
+        let state = &self.inner.state;
+        // INVARIANT: every link was made from a tuple, so none is left out here.
+        state
+            .links()
+            .filter_map(|link| Some((state.tuple(link)?, state.term_of(&link))))
     }
 
     /// Every tuple, in no particular order.

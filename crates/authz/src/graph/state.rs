@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use sentinel_core::{Object, Subject, Tuple};
+use sentinel_core::{Object, Subject, Timestamp, Tuple};
 
+use super::ends::Ends;
 use super::link::{Edge, Link, Pair};
 use super::names::{Names, Node};
 use super::table::{Slot as _, Table};
 use crate::error::TupleFault;
 use crate::model::{Form, Placed, RelationId, TypeId};
-use crate::{InvalidTupleForModel, Model, TupleChange};
+use crate::{InvalidTupleForModel, Model, Term, TupleChange};
 
 /// A model and tuples. Cloning it shares everything; a change then copies the pages that it touches.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub(super) struct State {
     pairs: Table<Pair>,
     /// What stands for everyone of a type, by type.
     everyone: Arc<[Option<u32>]>,
+    ends: Ends,
     len: usize,
 }
 
@@ -48,6 +50,7 @@ impl State {
             names,
             pairs: Table::new(),
             everyone: everyone.into(),
+            ends: Ends::new(),
             len: 0,
         }
     }
@@ -65,14 +68,8 @@ impl State {
     /// Makes one change. Returns what became of it: nothing if it was so already.
     pub(super) fn change(&mut self, change: TupleChange<'_>) -> Result<Option<Link>, InvalidTupleForModel> {
         match change {
-            TupleChange::Put(tuple) => {
-                let placed = self.model.place(tuple)?;
-                let located = self.intern(placed, tuple).ok_or_else(|| InvalidTupleForModel {
-                    tuple: Box::new(tuple.clone()),
-                    reason: Box::new(TupleFault::Full),
-                })?;
-                Ok(self.put(located).then_some(located.link))
-            }
+            TupleChange::Put(tuple) => self.put_until(tuple, None),
+            TupleChange::PutUntil(tuple, until) => self.put_until(tuple, Some(until)),
             TupleChange::Delete(tuple) => {
                 let placed = self.model.place(tuple)?;
                 let located = self.locate(placed, tuple);
@@ -81,6 +78,34 @@ impl State {
                     .map(|located| located.link))
             }
         }
+    }
+
+    /// Returns the link if it is a new one.
+    fn put_until(
+        &mut self,
+        tuple: &Tuple,
+        until: Option<Timestamp>,
+    ) -> Result<Option<Link>, InvalidTupleForModel> {
+        let placed = self.model.place(tuple)?;
+        let located = self.intern(placed, tuple).ok_or_else(|| InvalidTupleForModel {
+            tuple: Box::new(tuple.clone()),
+            reason: Box::new(TupleFault::Full),
+        })?;
+        let is_new = self.put(located);
+        self.ends.set(located.link, until);
+        Ok(is_new.then_some(located.link))
+    }
+
+    /// How long a tuple holds; `None` if it is not there.
+    pub(super) fn term(&self, tuple: &Tuple) -> Option<Term> {
+        let placed = self.model.place(tuple).ok()?;
+        let located = self.locate(placed, tuple)?;
+        self.holds(located).then(|| self.term_of(&located.link))
+    }
+
+    /// How long a tuple that is there holds.
+    pub(super) fn term_of(&self, link: &Link) -> Term {
+        self.ends.of(link).map_or(Term::Unlimited, Term::Until)
     }
 
     /// Whether the very tuple is there.
@@ -268,6 +293,7 @@ impl State {
                 }
             }
         }
+        self.ends.set(located.link, None);
         self.names.release(object);
         self.names.release(edge.subject);
         self.len = self.len.saturating_sub(1);

@@ -3,6 +3,7 @@
 
 mod ast;
 mod compile;
+mod compose;
 mod endings;
 mod lexer;
 mod parser;
@@ -13,6 +14,8 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use sentinel_core::{Subject, Tuple};
 
+pub use self::compose::ServiceModelError;
+pub(crate) use self::compose::compose;
 pub(crate) use self::shortcut::Shortcut;
 use crate::error::TupleFault;
 use crate::{CheckError, InvalidTupleForModel};
@@ -147,9 +150,12 @@ impl ModelError {
 impl Model {
     /// Reads a model in OpenFGA's language, schema 1.1, without modules and conditions.
     pub fn parse(dsl: &str) -> Result<Self, ModelError> {
-        let types = parser::parse(dsl)?;
-        let mut model = compile::compile(&types)?;
-        endings::check(&model, &types)?;
+        Self::of(&parser::parse(dsl)?)
+    }
+
+    fn of(types: &[ast::TypeDef<'_>]) -> Result<Self, ModelError> {
+        let mut model = compile::compile(types)?;
+        endings::check(&model, types)?;
         shortcut::prepare(&mut model);
         Ok(model)
     }

@@ -10,7 +10,10 @@ mod words;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::Model;
+use sentinel_core::name::ServiceName;
+
+use crate::model::compose;
+use crate::{Model, ServiceModelError};
 
 pub use ask::{accessible, has_role, is_member, may, may_act, role_of};
 pub use project::{
@@ -29,4 +32,68 @@ pub fn model() -> Arc<Model> {
     // A test holds that the text is a model. Without one every question would be an error, that is, a no.
     let compiled = COMPILED.get_or_init(|| Arc::new(Model::parse(MODEL).unwrap_or_default()));
     Arc::clone(compiled)
+}
+
+/// Sentinel's model and, beside it, those of services, in OpenFGA's language. Their types are called `service/type` there;
+/// in a service's own text they are called by their name alone, and `user`, `group` and Sentinel's other types are known.
+///
+/// # Errors
+///
+/// A text is no model, or defines one of Sentinel's types.
+pub fn model_with<'t>(
+    services: impl IntoIterator<Item = (&'t ServiceName, &'t str)>,
+) -> Result<Arc<Model>, ServiceModelError> {
+    compose(MODEL, services).map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str) -> ServiceName {
+        name.parse().expect("a name")
+    }
+
+    #[test]
+    fn services_have_types_of_their_own_beside_each_other() {
+        let (docs, wiki) = (service("docs"), service("wiki"));
+        let folder = "model
+  schema 1.1
+type user
+type folder
+  relations
+    define parent: [folder]
+    define viewer: [user, group#member] or viewer from parent";
+        let model = model_with([(&docs, folder), (&wiki, folder)]).expect("a model");
+        for (tuple, allowed) in [
+            ("docs/folder:1#viewer@user:ann", true),
+            ("docs/folder:1#viewer@group:g#member", true),
+            ("wiki/folder:1#parent@wiki/folder:2", true),
+            ("wiki/folder:1#parent@docs/folder:2", false),
+            ("folder:1#viewer@user:ann", false),
+            ("other/folder:1#viewer@user:ann", false),
+        ] {
+            let tuple = tuple.parse().expect("a tuple");
+            assert_eq!(model.validate(&tuple).is_ok(), allowed, "{tuple}");
+        }
+    }
+
+    #[test]
+    fn a_service_does_not_change_what_is_sentinels() {
+        let docs = service("docs");
+        let text = "model
+  schema 1.1
+type user
+type group
+  relations
+    define member: [user:*]";
+        let error = model_with([(&docs, text)]).expect_err("refused");
+        assert_eq!((error.service, error.error.line), (docs.clone(), 6));
+        let error = model_with([(
+            &docs,
+            "model\n  schema 1.1\ntype a\n  relations\n    define b: [c]",
+        )])
+        .expect_err("refused");
+        assert_eq!((error.error.line, error.error.column), (5, 16));
+    }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use sentinel_authz::TupleChange;
+use sentinel_authz::{Model, Term, TupleChange, sentinel};
 use sentinel_core::{Change, Fact, Revision, Tuple};
 use sentinel_token::KeySet;
 
-use super::{ApplyError, ReplicaState};
+use super::{ApplyError, ReplicaState, tuple_fact};
 use crate::digest::Digest;
 
 impl ReplicaState {
@@ -17,41 +17,53 @@ impl ReplicaState {
         let mut next = self.clone();
         next.revision = to;
         // Only the last word on a tuple counts, and it changes the digest only if the tuple was not so already.
-        let mut tuples: BTreeMap<&Tuple, bool> = BTreeMap::new();
+        let mut tuples: BTreeMap<&Tuple, Option<Term>> = BTreeMap::new();
         for change in changes {
-            match change {
-                Change::Put(Fact::Tuple(tuple)) => drop(tuples.insert(tuple, true)),
-                Change::Delete(Fact::Tuple(tuple)) => drop(tuples.insert(tuple, false)),
+            let (tuple, holds) = match change {
+                Change::Put(Fact::Tuple(tuple)) => (tuple, Some(Term::Unlimited)),
+                Change::Put(Fact::ExpiringTuple { tuple, until }) => (tuple, Some(Term::Until(*until))),
+                Change::Delete(Fact::Tuple(tuple) | Fact::ExpiringTuple { tuple, .. }) => (tuple, None),
                 Change::Put(fact) => {
                     let before = next.put(fact.clone());
                     next.digest = next
                         .digest
                         .plus(Digest::of(fact))
                         .minus(digest_of(before.as_ref()));
+                    continue;
                 }
                 Change::Delete(fact) => {
                     let before = next.delete(fact);
                     next.digest = next.digest.minus(digest_of(before.as_ref()));
+                    continue;
                 }
+            };
+            tuples.insert(tuple, holds);
+        }
+        let mut deleted = Vec::new();
+        let mut added = Vec::new();
+        for (tuple, holds) in tuples {
+            let before = self.graph.term(tuple);
+            if before == holds {
+                continue;
+            }
+            next.digest = next
+                .digest
+                .plus(digest_of_tuple(tuple, holds))
+                .minus(digest_of_tuple(tuple, before));
+            match holds {
+                Some(term) => added.push(TupleChange::put(tuple, term)),
+                None => deleted.push(TupleChange::Delete(tuple)),
             }
         }
-        tuples.retain(|tuple, holds| self.graph.contains(tuple) != *holds);
-        for (tuple, holds) in &tuples {
-            let digest = Digest::of(&Fact::Tuple((*tuple).clone()));
-            next.digest = if *holds {
-                next.digest.plus(digest)
-            } else {
-                next.digest.minus(digest)
-            };
+        if !deleted.is_empty() {
+            next.graph = next.graph.apply(deleted)?;
         }
-        if !tuples.is_empty() {
-            next.graph = next.graph.apply(tuples.iter().map(|(tuple, holds)| {
-                if *holds {
-                    TupleChange::Put(tuple)
-                } else {
-                    TupleChange::Delete(tuple)
-                }
-            }))?;
+        // What was there and goes need not be allowed by the new model, and what comes need not be by the old one.
+        if !Arc::ptr_eq(&next.models, &self.models) {
+            next.graph = next.graph.with_model(next.model()?)?;
+        }
+        if !added.is_empty() {
+            next.graph = next.graph.apply(added)?;
         }
         if !Arc::ptr_eq(&next.signing_keys, &self.signing_keys) {
             next.keys = Arc::new(KeySet::from_facts(next.signing_keys.values())?);
@@ -59,10 +71,21 @@ impl ReplicaState {
         Ok(next)
     }
 
+    /// The model of Sentinel and of all services.
+    pub(super) fn model(&self) -> Result<Arc<Model>, ApplyError> {
+        let services = self.models.iter();
+        Ok(sentinel::model_with(
+            services.map(|(service, model)| (service, &*model.text)),
+        )?)
+    }
+
     /// Puts a fact that is no tuple and returns the one that it replaces.
     pub(super) fn put(&mut self, fact: Fact) -> Option<Fact> {
         match fact {
-            Fact::Tuple(_) => None,
+            Fact::Tuple(_) | Fact::ExpiringTuple { .. } => None,
+            Fact::Model(model) => Arc::make_mut(&mut self.models)
+                .insert(model.service.clone(), model)
+                .map(Fact::Model),
             Fact::ServiceKey(key) => insert(&mut self.service_keys, key.digest, key).map(Fact::ServiceKey),
             Fact::SigningKey(key) => Arc::make_mut(&mut self.signing_keys)
                 .insert(key.kid.clone(), key)
@@ -81,7 +104,12 @@ impl ReplicaState {
     /// Removes the fact, no tuple, that has this one's key, and returns it.
     fn delete(&mut self, fact: &Fact) -> Option<Fact> {
         match fact {
-            Fact::Tuple(_) => None,
+            Fact::Tuple(_) | Fact::ExpiringTuple { .. } => None,
+            Fact::Model(model) => {
+                let there = self.models.contains_key(&model.service);
+                let removed = there.then(|| Arc::make_mut(&mut self.models).remove(&model.service));
+                removed.flatten().map(Fact::Model)
+            }
             Fact::ServiceKey(key) => remove(&mut self.service_keys, &key.digest).map(Fact::ServiceKey),
             Fact::SigningKey(key) => {
                 let there = self.signing_keys.contains_key(&key.kid);
@@ -120,6 +148,10 @@ fn remove<K: Clone + Eq + Hash, V: Clone>(map: &mut Arc<HashMap<K, V>>, key: &K)
     } else {
         None
     }
+}
+
+fn digest_of_tuple(tuple: &Tuple, term: Option<Term>) -> Digest {
+    term.map_or(Digest::EMPTY, |term| Digest::of(&tuple_fact(tuple.clone(), term)))
 }
 
 fn digest_of(fact: Option<&Fact>) -> Digest {

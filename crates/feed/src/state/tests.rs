@@ -1,7 +1,7 @@
 //! The state machine by itself: what a change does, what is refused, and that every way to a state gives the same one.
 
 use super::*;
-use crate::testing::{every_kind_of_fact, rev, signing_key, tuple};
+use crate::testing::{FOLDERS, every_kind_of_fact, rev, signing_key, tuple};
 
 fn put(fact: &Fact) -> Change {
     Change::Put(fact.clone())
@@ -45,6 +45,14 @@ fn every_kind_of_fact_can_be_put_and_deleted() {
     assert_eq!(full.len(), facts.len());
     assert_eq!(full.digest(), at(2, facts.clone()).digest());
     for fact in &facts {
+        if matches!(fact, Fact::Model(_)) {
+            let refused = full.advance(rev(3), vec![delete(fact)]);
+            assert!(
+                matches!(refused, Err(ApplyError::Model(_))),
+                "its tuples are still there"
+            );
+            continue;
+        }
         let less = after(&full, vec![delete(fact)]);
         assert_eq!(less.len(), facts.len() - 1, "{fact}");
         assert_eq!(after(&less, vec![put(fact)]).digest(), full.digest());
@@ -109,6 +117,53 @@ fn only_the_key_of_a_fact_decides_what_is_replaced_or_deleted() {
     let gone = after(&state, vec![delete(&line(9, "5"))]);
     assert!(gone.is_empty());
     assert_eq!(gone.digest(), Digest::EMPTY);
+}
+
+#[test]
+fn a_tuple_with_an_end_and_the_same_without_replace_each_other() {
+    let (for_ever, ending) = (tuple("a", "b"), |until| -> Fact {
+        format!("expiring-tuple {until} group:a#member@user:b")
+            .parse()
+            .expect("a fact")
+    });
+    let mut state = at(1, vec![for_ever.clone()]);
+    for fact in [ending(5), ending(6), ending(6), for_ever.clone(), ending(7)] {
+        state = after(&state, vec![put(&fact)]);
+        assert_eq!(lines(&state), [fact.to_string()]);
+    }
+    assert!(after(&state, vec![delete(&for_ever)]).is_empty());
+}
+
+#[test]
+fn a_model_comes_and_goes_with_its_tuples() {
+    let fact = |line: &str| line.parse::<Fact>().expect(line);
+    let (model, held) = (
+        fact(&format!("model docs 1 {FOLDERS}")),
+        fact("tuple docs/folder:a#viewer@user:b"),
+    );
+    let state = at(1, vec![tuple("a", "b")]);
+    assert!(matches!(
+        state.advance(rev(2), vec![put(&held)]),
+        Err(ApplyError::Model(_))
+    ));
+    // In whatever order a transaction says it.
+    let both = after(&state, vec![put(&held), put(&model)]);
+    assert_eq!(both.graph().len(), 2);
+    let docs = "docs".parse().expect("a name");
+    assert_eq!(both.service_model(&docs).map(|model| model.version), Some(1));
+    let wider = format!("model docs 2 {FOLDERS}\\n    define owner: [user]");
+    let wider = after(
+        &both,
+        vec![put(&fact(&wider)), put(&fact("tuple docs/folder:a#owner@user:b"))],
+    );
+    assert_eq!(wider.graph().len(), 3);
+    let none = after(&both, vec![delete(&model), delete(&held)]);
+    assert_eq!(none.digest(), state.digest());
+    let bad = fact("model docs 1 no model");
+    assert!(matches!(
+        state.advance(rev(2), vec![put(&bad)]),
+        Err(ApplyError::Models(_))
+    ));
 }
 
 #[test]
