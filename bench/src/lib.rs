@@ -3,12 +3,18 @@
 //!
 //! Nothing here is compared with a figure of another machine except in words, and nothing asserts a time.
 
+pub mod authz;
 pub mod connections;
+pub mod consistency;
 pub mod control_plane;
 pub mod cpu;
+mod dice;
 pub mod edge;
+mod fleet;
+pub mod freshness;
 pub mod load;
 pub mod memory;
 pub mod report;
 pub mod routes;
 pub mod statistics;
+mod upstream;

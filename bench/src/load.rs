@@ -56,6 +56,19 @@ impl Connection {
     /// # Errors
     /// The answer is not 200, or is not one that this client reads: with a length, and nothing behind it.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
+        let (status, body) = self.send(request).await?;
+        if status != 200 {
+            let text = String::from_utf8_lossy(body);
+            bail!("status {status}: {}", text.chars().take(300).collect::<String>());
+        }
+        Ok(body)
+    }
+
+    /// Sends a request and returns the status and the body of its answer.
+    ///
+    /// # Errors
+    /// The answer is not one that this client reads: with a length, and nothing behind it.
+    pub async fn send(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.stream
             .write_all(request)
             .await
@@ -73,15 +86,7 @@ impl Connection {
         }
         let body = self.buffer.get(head.size..).unwrap_or_default();
         ensure!(body.len() == head.body, "more came than the answer's length");
-        if head.status != 200 {
-            let text = String::from_utf8_lossy(body);
-            bail!(
-                "status {}: {}",
-                head.status,
-                text.chars().take(300).collect::<String>()
-            );
-        }
-        Ok(body)
+        Ok((head.status, body))
     }
 
     async fn read(&mut self) -> Result<()> {

@@ -1,15 +1,16 @@
 //! `sentinel-bench`: what `cargo xtask bench` becomes when everything is built.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use sentinel_bench::control_plane::{self, Plan, Scale};
 use sentinel_bench::report::write_json;
-use sentinel_bench::{connections, edge, routes};
+use sentinel_bench::{authz, connections, consistency, edge, freshness, routes};
 use sentinel_quickstart::system::Programs;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +35,13 @@ enum What {
     Edge(EdgeArguments),
     /// How long the edge looks for the route of a request.
     Routes(Routes),
+    /// The permission engine and the replica: checks, memory, lists, loading, changes.
+    #[command(disable_help_flag = true)]
+    Authz(Passed),
+    /// From a commit on the control plane until edges decide by it, with PostgreSQL and Redis.
+    Freshness(Freshness),
+    /// Whether whoever has seen a write is ever judged by less, while cables are cut and programs killed.
+    Consistency(Consistency),
     /// Good clients beside thousands that open connections and waste them.
     Connections(ConnectionArguments),
     /// A proxy of `edge`: Pingora alone.
@@ -91,6 +99,42 @@ struct Routes {
     json: Option<PathBuf>,
 }
 
+/// What goes to a program of its own.
+#[derive(Debug, Args)]
+struct Passed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Freshness {
+    /// Write the figures to this file, as a JSON array.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How long is written with each number of edges.
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    seconds: f64,
+    /// How many writes are begun in a second.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    writes: u32,
+    /// Measure only this line of the table; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Consistency {
+    /// How many pairs of a write and a request that has seen it.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pairs: u64,
+    /// What all choices are made by; the time is not.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Cut and kill nothing.
+    #[arg(long)]
+    without_faults: bool,
+}
+
 #[derive(Debug, Args)]
 struct Part {
     /// Where files are shared with the process that measures.
@@ -112,6 +156,9 @@ fn main() -> ExitCode {
         What::ControlPlane(arguments) => measured(control_plane(arguments)),
         What::Edge(arguments) => measured(edge(arguments)),
         What::Routes(arguments) => measured(async { look_up(&arguments) }),
+        What::Authz(passed) => engine(&passed.arguments),
+        What::Freshness(arguments) => measured(freshness(arguments)),
+        What::Consistency(arguments) => measured(consistency(arguments)),
         What::Connections(arguments) => measured(connections(arguments)),
         What::ServeBare(part) => edge::serve_bare(&part.dir, part.port, part.upstream),
         What::ServeEdge(part) => edge::serve_edge(&part.dir, part.tuples),
@@ -182,6 +229,13 @@ async fn edge(EdgeArguments { measurement, only }: EdgeArguments) -> Result<()> 
     json.map_or(Ok(()), |file| write_json(&file, &outcome.figures))
 }
 
+/// Becomes the program that measures the engine: its allocator counts, and this one's does not.
+fn engine(arguments: &[String]) -> Result<()> {
+    let program = authz::program()?;
+    let error = Command::new(&program).args(arguments).exec();
+    bail!("could not run `{}`: {error}", program.display())
+}
+
 fn look_up(arguments: &Routes) -> Result<()> {
     let outcome = routes::measure()?;
     print!("{}", outcome.text);
@@ -189,6 +243,44 @@ fn look_up(arguments: &Routes) -> Result<()> {
         .json
         .as_deref()
         .map_or(Ok(()), |file| write_json(file, &outcome.figures))
+}
+
+async fn freshness(arguments: Freshness) -> Result<()> {
+    ensure!(
+        (0.1..=600.0).contains(&arguments.seconds),
+        "`--seconds`: 0.1 to 600 is expected"
+    );
+    ensure!(
+        (1..=100_000).contains(&arguments.writes),
+        "`--writes`: 1 to 100000 is expected"
+    );
+    let outcome = freshness::run(&freshness::Plan {
+        programs: Programs::beside_this_one()?,
+        writes_per_second: arguments.writes,
+        time: Duration::from_secs_f64(arguments.seconds),
+        only: arguments.only,
+    })
+    .await?;
+    print!("{}", outcome.text);
+    arguments
+        .json
+        .map_or(Ok(()), |file| write_json(&file, &outcome.figures))
+}
+
+async fn consistency(arguments: Consistency) -> Result<()> {
+    let outcome = consistency::run(&consistency::Plan {
+        programs: Programs::beside_this_one()?,
+        pairs: arguments.pairs,
+        seed: arguments.seed,
+        faults: !arguments.without_faults,
+    })
+    .await?;
+    print!("{}", outcome.text);
+    ensure!(
+        outcome.violations == 0,
+        "somebody was judged by less than he had seen"
+    );
+    Ok(())
 }
 
 async fn connections(arguments: ConnectionArguments) -> Result<()> {

@@ -6,9 +6,12 @@
 mod browser;
 mod conditions;
 mod issuer;
+mod model_file;
 mod path;
 mod pattern;
 mod policy_test;
+mod relation;
+mod replicate;
 mod requirement;
 mod route;
 mod ties;
@@ -28,12 +31,15 @@ use secrecy::SecretString;
 pub use browser::Login;
 pub use conditions::{Conditions, Expectations, Expected};
 pub use issuer::{IssuedTokens, Issuer};
+pub use model_file::{ModelFile, Models};
 pub use path::{ParamKind, PathPattern, Segment};
 pub use pattern::{HostPattern, InvalidPattern, Method, RoutePattern};
 pub use policy_test::{
-    Expectation, InvalidExpectation, InvalidTestPermission, InvalidTestRequest, PolicyTest, TestCaller,
-    TestPermission, TestRequest, TestToken, TestUser, Written,
+    Expectation, InvalidExpectation, InvalidTestPermission, InvalidTestRelation, InvalidTestRequest,
+    PolicyTest, TestCaller, TestPermission, TestRelation, TestRequest, TestToken, TestUser, Written,
 };
+pub use relation::{InvalidRelation, RelationTemplate};
+pub use replicate::{Fallback, Replicate, Scope};
 pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
 pub use route::{Access, CredentialTier, Route, RouteSettings, Routes};
 pub use ties::example_request;
@@ -82,6 +88,12 @@ section! {
         pub hosts: Hosts = "named",
         /// Accept files of secrets that every user of the machine may read.
         pub danger_world_readable_secrets: bool = "false",
+        /// Which part of what the control plane knows the edge keeps.
+        pub replicate: Replicate = "{}",
+        /// Files with the models of services, by the service's name: in OpenFGA's language or its JSON form. Routes are checked
+        /// against them when the policy is loaded, and the policy's tests are judged by them; requests are judged by the
+        /// models that the control plane has.
+        pub models: Models = "{}",
         /// The services behind the edge, by name.
         pub upstreams: BTreeMap<String, Upstream> = "{}",
         /// The policy. The most specific route for a request counts, whatever the order; a request without a route is

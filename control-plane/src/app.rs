@@ -10,20 +10,26 @@ use sentinel_core::{Clock, Random, Revision, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use sentinel_identity::{Authz, Keys, Login, Sessions, Tokens};
 use sentinel_store::{Database, ShortLived};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::api::admin::stats::KeptStats;
+use crate::api::authz::Questions;
 use crate::extract::client::TrustedProxies;
 use crate::jobs::last_used::LastUsed;
 use crate::metrics::Metrics;
 use crate::middleware::cors::AllowedOrigins;
 use crate::problem::ApiError;
+use crate::replication::Replication;
 
 /// For how long the own replica may be out of touch with the database before this control plane stops answering from it.
 pub const REPLICA_FRESHNESS: Duration = Duration::from_secs(5);
 
 /// How long a request waits for the own replica to reach the revision that its credential was made at.
 const REVISION_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a question waits for the revision that it brings with it. Whoever asks has somebody waiting himself.
+const QUESTION_WAIT: Duration = Duration::from_millis(50);
 
 /// The application. Cheap to clone; axum's state.
 #[derive(Clone)]
@@ -61,6 +67,10 @@ pub struct Parts {
     pub origins: AllowedOrigins,
     /// How much there is of everything, as it was last counted.
     pub stats: KeptStats,
+    /// What keeps the own replica up: the states of a moment ago, and the changes as they come.
+    pub replication: Arc<Replication>,
+    /// What the endpoints of questions share.
+    pub questions: Questions,
     /// Counters and their registry.
     pub metrics: Metrics,
 }
@@ -147,6 +157,24 @@ impl App {
         Ok(replica.load_full())
     }
 
+    /// As [`App::state`], for a question: whoever asks it does not wait for more than a moment.
+    ///
+    /// # Errors
+    /// As [`App::state`].
+    pub async fn state_for_question(
+        &self,
+        at_least: Option<Revision>,
+    ) -> Result<Arc<ReplicaState>, ApiError> {
+        let state = timeout(QUESTION_WAIT, self.state(at_least))
+            .await
+            .map_err(|_| revision_not_reached())??;
+        // It can have gone back meanwhile: to a database that lost commits.
+        if at_least.is_some_and(|revision| state.revision() < revision) {
+            return Err(revision_not_reached());
+        }
+        Ok(state)
+    }
+
     /// 503 unless the own replica is in touch with the database.
     pub fn require_fresh(&self) -> Result<(), ApiError> {
         match self.replica().age() {
@@ -164,6 +192,6 @@ impl Deref for App {
     }
 }
 
-fn revision_not_reached() -> ApiError {
+pub(crate) fn revision_not_reached() -> ApiError {
     ApiError::unavailable("This revision has not been reached here").with_code("revision_not_reached")
 }

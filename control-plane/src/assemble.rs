@@ -172,6 +172,7 @@ impl ControlPlane {
             access: services.access.clone(),
         };
         let feed_key = services.keys.feed_key().await?;
+        let cursor_key = services.keys.feed_key().await?;
         let source = Arc::new(Source::new(
             Arc::clone(&replication),
             enrolment,
@@ -188,6 +189,8 @@ impl ControlPlane {
             tokens: services.tokens,
             keys: services.keys,
             replica: replication.replica().clone(),
+            replication: Arc::clone(&replication),
+            questions: api::authz::Questions::new(cursor_key),
             clock,
             random,
             settings,

@@ -17,7 +17,8 @@ pub const REVISION_HEADER: HeaderName = HeaderName::from_static("x-sentinel-revi
 /// How long the own replica may take to apply what was just committed.
 const OWN_REPLICA_WAIT: Duration = Duration::from_secs(5);
 
-/// A committed write. As a part of a response it sets `X-Sentinel-Revision`; a write that no edge needs to know has none.
+/// A committed write. As a part of a response it sets `X-Sentinel-Revision`: the revision of what it changed, or, when it
+/// changed nothing that edges know, one at which everything that it found holds. A call that wrote nothing has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "put it into the response: `(committed, Json(body))`"]
 pub struct Committed(Option<Revision>);
@@ -35,8 +36,28 @@ impl Committed {
 /// When the commit failed nothing is stored. When the replica does not follow in time the answer is 503 and says that the
 /// change is stored.
 pub async fn commit(app: &App, tx: WriteTx) -> Result<Committed, ApiError> {
+    // What was found as it should be holds since then, or from before.
+    let found = tx.base();
     let revision = tx.commit().await?;
-    published(app, revision).await
+    published(app, revision.or(Some(found))).await
+}
+
+/// After a write of rows that no edge knows: the newest revision that is known here, which says no more than that.
+pub fn unreplicated(app: &App) -> Committed {
+    Committed(Some(app.replica().load().revision()))
+}
+
+/// The revision that a question was answered at. As a part of a response it sets `X-Sentinel-Revision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "put it into the response: `(AnsweredAt(revision), Json(body))`"]
+pub struct AnsweredAt(pub Revision);
+
+impl IntoResponseParts for AnsweredAt {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        Committed(Some(self.0)).into_response_parts(parts)
+    }
 }
 
 /// The same for what a service has committed itself.

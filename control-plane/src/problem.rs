@@ -148,6 +148,21 @@ impl ApiError {
         self
     }
 
+    /// The same error with another text for a person.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        self.edit(|inner| inner.detail = detail);
+        self
+    }
+
+    /// The same error with the parts of the request, or of what is stored, that it is about.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.edit(|inner| inner.errors = errors);
+        self
+    }
+
     /// The same error with one more response header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {

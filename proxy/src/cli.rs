@@ -18,6 +18,7 @@ use crate::explain::{self, Question, Who};
 use crate::log_writer::{self, Writing};
 use crate::policy_tests;
 use crate::program;
+use crate::relations::Wanted;
 use crate::routes::Table;
 
 /// The Sentinel edge: a proxy that lets through whom it may.
@@ -133,6 +134,13 @@ fn check(path: &Path, environment: &Environment) -> Result<String> {
     }
     for note in policy_tests::unwatched(&config, &table) {
         lines.extend(["note: ", &note.to_string(), "\n"]);
+    }
+    for wanted in Wanted::all(&table) {
+        let (route, relation) = (&wanted.route, &wanted.relation);
+        if config.models.get(&relation.service).is_none() {
+            let service = &relation.service;
+            lines.extend([format!("note: whether `{service}` has `{relation}`, which `{route}` asks for, is found out when its model comes from the control plane: name a file with it under `models` to know it here\n")]);
+        }
     }
     Ok(lines)
 }

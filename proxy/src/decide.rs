@@ -1,21 +1,26 @@
 //! May this caller pass this route now? Values in, values out: no clock, no waiting, no log line.
 //!
-//! A [`Permit`] is the only thing that a request is forwarded with. [`decide`] makes it, or [`permit_in_shadow`] for a route
-//! that the operator has declared to be on trial; nothing else can.
+//! A [`Permit`] is the only thing that a request is forwarded with. [`weigh`] makes it, or [`permit_in_shadow`] for a route
+//! that the operator has declared to be on trial; nothing else can. Where it depends on what the replica does not keep,
+//! [`weigh`] says what has to be asked, and is called again with the answer.
+
+mod case;
+mod knowledge;
 
 use std::sync::Arc;
 
-use sentinel_authz::sentinel;
-use sentinel_authz::{CheckError, Graph};
-use sentinel_config::edge::{
-    Access, CredentialTier, IdTemplate, Permission, PermissionTemplate, Requirement,
-};
+use sentinel_authz::{Graph, sentinel};
+use sentinel_config::edge::{Access, CredentialTier, Requirement};
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{Service, User};
 use sentinel_core::{Denial, Principal, Timestamp, WorkspaceRole};
+use sentinel_feed::Question;
 
 use crate::request::Target;
 use crate::routes::Route;
+use case::{Case, Standing, role_question, undecidable};
+
+pub use knowledge::{Answered, Knowledge};
 
 /// Proof that a request may be forwarded, and on whose behalf.
 #[derive(Debug)]
@@ -53,7 +58,76 @@ impl Permit {
     }
 }
 
-/// Whether `principal` may pass `route` with a request for `target`, by the relations of `graph`.
+/// Why there is no permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The caller may not pass, or it cannot be said whether he may.
+    Denied(Denial),
+    /// It depends on the answers to these questions, which are not known here. Nothing that is known says no.
+    Open(Vec<Question>),
+}
+
+impl From<Denial> for Otherwise {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl Otherwise {
+    /// The reason that is told if nobody is asked.
+    pub fn denial(self) -> Denial {
+        match self {
+            Self::Denied(denial) => denial,
+            Self::Open(_) => Denial::ReplicaIncomplete,
+        }
+    }
+}
+
+/// Whether `principal` may pass `route` with a request for `target`, by what is known.
+///
+/// # Errors
+/// Why not, or what has to be known besides.
+pub fn weigh(
+    route: &Arc<Route>,
+    target: &Target,
+    principal: &Arc<Principal>,
+    known: Knowledge<'_>,
+) -> Result<Permit, Otherwise> {
+    if let Access::Protected { credentials, .. } = route.access() {
+        check_tier(*credentials, principal)?;
+    }
+    let standing = match principal.user() {
+        Some(user) => live_role(user, known)?,
+        None => Standing::None,
+    };
+    if let Access::Protected { require, .. } = route.access() {
+        let case = Case {
+            route,
+            target,
+            principal,
+            standing,
+            known,
+        };
+        case.meets(require)?;
+    }
+    let role = match (standing, principal.user()) {
+        (Standing::Member(role), _) => Some(role),
+        // Every answer to a question about him says it as well.
+        (Standing::Open, Some(user)) => {
+            let question = role_question(user, WorkspaceRole::Viewer);
+            return Err(Otherwise::Open(vec![question]));
+        }
+        _ => None,
+    };
+    Ok(Permit {
+        route: Arc::clone(route),
+        principal: Arc::clone(principal),
+        role,
+        is_overruled: false,
+    })
+}
+
+/// The same by relations beside which there are no others.
 ///
 /// # Errors
 /// Why not.
@@ -64,68 +138,47 @@ pub fn decide(
     graph: &Graph,
     now: Timestamp,
 ) -> Result<Permit, Denial> {
-    if let Access::Protected { credentials, .. } = route.access() {
-        check_tier(*credentials, principal)?;
-    }
-    let role = match principal.user() {
-        Some(user) => Some(live_role(user, graph, now)?),
-        None => None,
-    };
-    if let Access::Protected { require, .. } = route.access() {
-        let case = Case {
-            route,
-            target,
-            principal,
-            role,
-            graph,
-        };
-        case.meets(require)?;
-    }
-    Ok(Permit {
-        route: Arc::clone(route),
-        principal: Arc::clone(principal),
-        role,
-        is_overruled: false,
-    })
+    weigh(route, target, principal, Knowledge::whole(graph, now)).map_err(Otherwise::denial)
 }
 
-/// The permit for a request that [`decide`] did not permit, or could not be asked about, on a route whose decisions do not
+/// The permit for a request that [`weigh`] did not permit, or could not be asked about, on a route whose decisions do not
 /// count (`mode: shadow`); `None` on every other route. `principal` is the caller as far as he is verified: nobody, if that
 /// could not be found out.
 pub fn permit_in_shadow(
     route: &Arc<Route>,
     principal: &Arc<Principal>,
-    graph: &Graph,
-    now: Timestamp,
+    known: Knowledge<'_>,
 ) -> Option<Permit> {
-    let user = principal.user();
+    let role = |user| match live_role(user, known) {
+        Ok(Standing::Member(role)) => Some(role),
+        _ => None,
+    };
     route.traffic().is_shadow.then(|| Permit {
         route: Arc::clone(route),
         principal: Arc::clone(principal),
-        role: user.and_then(|user| live_role(user, graph, now).ok()),
+        role: principal.user().and_then(role),
         is_overruled: true,
     })
 }
 
-/// Whether a part of a route's requirement holds, by the code that [`decide`] runs: for people who ask why it says no.
+/// Whether a part of a route's requirement holds, by the code that [`weigh`] runs: for people who ask why it says no.
 ///
 /// # Errors
-/// Why it does not hold.
+/// Why it does not hold, or what has to be known besides.
 pub fn part_holds(
     part: &Requirement,
     route: &Route,
     target: &Target,
     principal: &Principal,
-    graph: &Graph,
-    now: Timestamp,
-) -> Result<(), Denial> {
-    let user = principal.user();
+    known: Knowledge<'_>,
+) -> Result<(), Otherwise> {
+    let standing = |user| live_role(user, known).unwrap_or(Standing::None);
     let case = Case {
         route,
         target,
         principal,
-        role: user.and_then(|user| live_role(user, graph, now).ok()),
-        graph,
+        standing: principal.user().map_or(Standing::None, standing),
+        known,
     };
     case.meets(part)
 }
@@ -150,110 +203,23 @@ fn check_tier(tier: CredentialTier, principal: &Principal) -> Result<(), Denial>
 }
 
 /// The user's role in his token's workspace as it is now. Every user has to be a member still.
-fn live_role(user: &User, graph: &Graph, now: Timestamp) -> Result<WorkspaceRole, Denial> {
+fn live_role(user: &User, known: Knowledge<'_>) -> Result<Standing, Denial> {
     let expires_at = user.credential.expires_at().ok_or(Denial::TokenInvalid)?;
-    if is_expired(expires_at, now) {
+    if is_expired(expires_at, known.credentials_at()) {
         return Err(Denial::TokenExpired);
     }
-    sentinel::role_of(graph, user.workspace, user.id)
-        .map_err(undecidable)?
-        .ok_or(Denial::RoleDenied)
-}
-
-/// An error of the engine is neither a yes nor a no.
-fn undecidable(_: CheckError) -> Denial {
-    Denial::Internal
-}
-
-/// What a requirement is judged by.
-struct Case<'a> {
-    route: &'a Route,
-    target: &'a Target,
-    principal: &'a Principal,
-    role: Option<WorkspaceRole>,
-    graph: &'a Graph,
-}
-
-impl Case<'_> {
-    fn meets(&self, requirement: &Requirement) -> Result<(), Denial> {
-        match requirement {
-            Requirement::All(all) => all.iter().try_for_each(|one| self.meets(one)),
-            Requirement::Any(any) => self.meets_any(any),
-            // The tier has been checked.
-            Requirement::SignedIn if !self.principal.is_anonymous() => Ok(()),
-            Requirement::SignedIn => Err(Denial::CredentialMissing),
-            Requirement::Role(least) => {
-                let enough = self.role.is_some_and(|role| role >= *least);
-                holds(enough, Denial::RoleDenied)
-            }
-            Requirement::Action(wanted) => {
-                let user = self.user(Denial::ActionDenied)?;
-                let may = sentinel::may_act(
-                    self.graph,
-                    user.workspace,
-                    user.id,
-                    &wanted.service,
-                    &wanted.action,
-                );
-                holds(may.map_err(undecidable)?, Denial::ActionDenied)
-            }
-            Requirement::Permission(wanted) => self.may(wanted),
-            Requirement::Service(name) => {
-                let is = self
-                    .principal
-                    .service()
-                    .is_some_and(|service| service.name == *name);
-                holds(is, Denial::ServiceDenied)
-            }
+    let role = if known.covers_people(user.workspace) {
+        sentinel::role_of(known.graph(), user.workspace, user.id).map_err(|error| undecidable(&error))?
+    } else {
+        match known.role_told() {
+            Some(told) => told.role,
+            None => return Ok(Standing::Open),
         }
-    }
-
-    /// One alternative is enough. If there is none, the first one's reason is told, but an alternative that could not be
-    /// judged is more than a no.
-    fn meets_any(&self, alternatives: &[Requirement]) -> Result<(), Denial> {
-        let mut reason = None;
-        for alternative in alternatives {
-            match self.meets(alternative) {
-                Ok(()) => return Ok(()),
-                Err(denial) if denial.status() >= 500 => reason = Some(denial),
-                Err(denial) => reason = reason.or(Some(denial)),
-            }
-        }
-        Err(reason.unwrap_or(Denial::Internal))
-    }
-
-    fn may(&self, wanted: &PermissionTemplate) -> Result<(), Denial> {
-        let user = self.user(Denial::PermissionDenied)?;
-        let id = match &wanted.id {
-            IdTemplate::Literal(id) => id.as_str(),
-            // A parameter that the path does not have is a defect of the policy, and opens nothing.
-            IdTemplate::Param(name) => self.route.param(name, self.target).ok_or(Denial::Internal)?,
-        };
-        let permission = match wanted.permission {
-            Permission::View => sentinel::Permission::View,
-            Permission::Edit => sentinel::Permission::Edit,
-            Permission::Manage => sentinel::Permission::Manage,
-        };
-        let may = sentinel::may(
-            self.graph,
-            user.workspace,
-            user.id,
-            &wanted.service,
-            &wanted.resource_type,
-            id,
-            permission,
-        );
-        holds(may.map_err(undecidable)?, Denial::PermissionDenied)
-    }
-
-    fn user(&self, otherwise: Denial) -> Result<&User, Denial> {
-        self.principal.user().ok_or(otherwise)
-    }
+    };
+    role.map(Standing::Member).ok_or(Denial::RoleDenied)
 }
 
-fn holds(condition: bool, otherwise: Denial) -> Result<(), Denial> {
-    if condition { Ok(()) } else { Err(otherwise) }
-}
-
+#[cfg(test)]
+mod related;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,25 @@ pub enum Passage {
     Login,
 }
 
+/// By what a request was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// By what the edge keeps.
+    Replica,
+    /// By what the control plane said, since the edge does not keep all that it depends on.
+    ControlPlane,
+}
+
+impl DecidedBy {
+    /// The word for it in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::ControlPlane => "control_plane",
+        }
+    }
+}
+
 /// What was decided: how the request came through, or why it did not.
 pub type Outcome = Result<Passage, Denial>;
 
@@ -44,6 +63,8 @@ pub struct Record<'a> {
     pub is_shadow: bool,
     /// The verified caller, as far as he is known.
     pub principal: Option<&'a Principal>,
+    /// By what it was decided; `None` if it did not come that far.
+    pub decided_by: Option<DecidedBy>,
     /// The revision that the decision was made at.
     pub revision: Option<Revision>,
     /// How old the replica's knowledge was.
@@ -102,6 +123,7 @@ impl Record<'_> {
             workspace.id = workspace.map(tracing::field::display),
             issuer = issuer,
             service = service,
+            decided_by = self.decided_by.map(DecidedBy::as_str),
             revision = self.revision.map(tracing::field::display),
             replica.age_ms = self.replica_age.map(milliseconds),
             duration_ms = milliseconds(self.duration),
@@ -203,6 +225,7 @@ mod tests {
             outcome: Err(Denial::PermissionDenied),
             is_shadow: true,
             principal: Some(&principal),
+            decided_by: Some(DecidedBy::ControlPlane),
             revision: Some(Revision { epoch: 1, number: 2 }),
             replica_age: Some(Duration::from_millis(12)),
             duration: Duration::from_micros(250),
@@ -210,6 +233,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         insta::assert_json_snapshot!(value["fields"], @r#"
         {
+          "decided_by": "control_plane",
           "decision": "deny",
           "decision.reason": "permission_denied",
           "duration_ms": 0.25,
@@ -235,6 +259,7 @@ mod tests {
             outcome: Err(Denial::NoRoute),
             is_shadow: false,
             principal: None,
+            decided_by: None,
             revision: None,
             replica_age: None,
             duration: Duration::ZERO,

@@ -4,6 +4,7 @@
 //! Everything that could panic is caught and is a denial then.
 
 mod browser;
+mod judging;
 mod ongoing;
 mod passage;
 
@@ -19,18 +20,21 @@ use sentinel_feed::{Replica, ReplicaState};
 use tokio::time::Instant;
 
 use crate::answer::Answer;
+use crate::asking::Asking;
 use crate::assertion::Assertions;
 use crate::authn::Authenticator;
 use crate::client::Client;
 use crate::decide::Permit;
-use crate::decision_log::{Outcome, Record};
+use crate::decision_log::{DecidedBy, Outcome, Record};
 use crate::forwarded::TrustedProxies;
 use crate::limits::Buckets;
 use crate::login::{Login, SetCookies};
 use crate::metrics::Metrics;
+use crate::relations::Present;
 use crate::request::{CanonicalRequest, HeadLimits, Parsed, Reading};
 use crate::request_id::RequestId;
 use crate::routes::{Route, Table};
+use judging::Told;
 use passage::{Arrival, Course};
 
 /// How long an exchange is not judged again: most are over by then, and the answer to a request that takes its own
@@ -45,6 +49,10 @@ pub struct Edge {
     pub authn: Authenticator,
     /// What the control plane has said.
     pub replica: Replica,
+    /// What the policy's relations are in the models of services.
+    pub relations: Present,
+    /// Asks the control plane what the replica does not keep; `None` if it is not asked.
+    pub asking: Option<Asking>,
     /// The present moment.
     pub clock: Arc<dyn Clock>,
     /// Where request numbers come from.
@@ -76,8 +84,12 @@ pub struct Admitted {
     pub cookies: SetCookies,
     at: Timestamp,
     since: Instant,
+    /// When it was judged again last.
+    looked: Instant,
     credentials_end: Option<Timestamp>,
     judged: Revision,
+    /// Where it was the control plane that decided.
+    told: Option<Told>,
 }
 
 impl Admitted {
@@ -94,6 +106,7 @@ struct Judged {
     at: Timestamp,
     credentials_end: Option<Timestamp>,
     by: Revision,
+    told: Option<Told>,
 }
 
 impl Judged {
@@ -104,8 +117,10 @@ impl Judged {
             cookies,
             at: self.at,
             since: Instant::now(),
+            looked: Instant::now(),
             credentials_end: self.credentials_end,
             judged: self.by,
+            told: self.told,
         }
     }
 }
@@ -139,6 +154,7 @@ pub struct Refused {
 struct Trace {
     route: Option<Arc<Route>>,
     principal: Option<Arc<Principal>>,
+    decided_by: Option<DecidedBy>,
     revision: Option<Revision>,
     age: Option<Duration>,
     /// Whether the decision does not count.
@@ -166,6 +182,7 @@ impl Known {
             at: self.now,
             credentials_end: credentials_end(&self.principal),
             by: self.state.revision(),
+            told: None,
         }
     }
 }
@@ -298,6 +315,7 @@ impl Edge {
             outcome,
             is_shadow: trace.is_shadow,
             principal: trace.principal.as_deref(),
+            decided_by: trace.decided_by,
             revision: trace.revision,
             replica_age: trace.age,
             duration: took,

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod asking;
 pub mod assertion;
 pub mod authn;
 pub mod cli;
@@ -33,6 +34,7 @@ mod outbound;
 pub mod pace;
 pub mod policy_tests;
 pub mod program;
+pub mod relations;
 pub mod request;
 pub mod request_id;
 pub mod returned;

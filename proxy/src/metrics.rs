@@ -29,6 +29,8 @@ pub struct Metrics {
     replica_revision: IntGauge,
     replica_lag: IntGauge,
     tokens: TokenCounters,
+    asked: IntCounterVec,
+    mismatches: IntGauge,
 }
 
 /// How often a token's signature did not have to be checked again, and how often it had.
@@ -87,6 +89,11 @@ impl Metrics {
             "Access tokens shown, by whether their signature was verified or remembered.",
             &["signature"],
         )?;
+        let asked = counters(
+            "sentinel_edge_asked_total",
+            "Questions to the control plane about what this edge does not keep, by outcome: answered, or why there is no answer.",
+            &["outcome"],
+        )?;
         let replica_age = Gauge::new(
             "sentinel_edge_replica_age_seconds",
             "How long ago the replica was known to be the newest; NaN if it never was.",
@@ -107,6 +114,11 @@ impl Metrics {
             replica_lag: gauge(
                 "sentinel_edge_replica_lag_revisions",
                 "How many revisions the control plane is known to be ahead.",
+            )?,
+            asked,
+            mismatches: gauge(
+                "sentinel_edge_model_mismatches",
+                "Routes' relations that the models of services do not have; requests to these routes are answered with 503.",
             )?,
             tokens: TokenCounters {
                 remembered: tokens.with_label_values(&["remembered"]),
@@ -145,6 +157,16 @@ impl Metrics {
     /// Its names are taken.
     pub fn register(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
         self.registry.register(collector)
+    }
+
+    /// The counters of questions to the control plane.
+    pub fn asked(&self) -> IntCounterVec {
+        self.asked.clone()
+    }
+
+    /// Says how many relations of routes the models of services do not have.
+    pub fn mismatched(&self, number: usize) {
+        self.mismatches.set(i64::try_from(number).unwrap_or(i64::MAX));
     }
 
     /// The counters of tokens.

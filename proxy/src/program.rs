@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use secrecy::ExposeSecret as _;
-use sentinel_config::edge::Config;
+use sentinel_config::edge::{Config, Replicate, Scope};
 use sentinel_core::{SystemClock, SystemRandom};
-use sentinel_feed::{Follower, FollowerConfig, Replica};
+use sentinel_feed::{Extent, Follower, FollowerConfig, Interest, Replica};
 use sentinel_token::PlainEdgeKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use crate::assertion::Assertions;
 use crate::descriptors;
 use crate::doorway::Limits;
+use crate::relations::Wanted;
+use crate::routes::Table;
 use crate::serve::{self, Parts};
 
 /// Runs until a signal ends it.
@@ -44,12 +46,14 @@ pub fn run(config: &Config) -> Result<()> {
 }
 
 async fn serve_until_signalled(config: &Config, limits: Limits) -> Result<()> {
-    let parts = Parts {
+    let mut parts = Parts {
         replica: Replica::new(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
+        asks: None,
     };
     let follower = follower(config, &parts)?;
+    parts.asks = Some(Arc::new(follower.asker()));
     // Before anything is served, so that no signal is missed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (replica, stop_following) = (parts.replica.clone(), Arc::new(Notify::new()));
@@ -80,11 +84,31 @@ fn follower(config: &Config, parts: &Parts) -> Result<Follower> {
             ca_certificate: None,
             danger_plaintext: control_plane.danger_plaintext,
             assertion_key: Assertions::of(config, &*parts.random)?.map(|assertions| assertions.public_key()),
+            interest: interest(config),
+            needs: Wanted::all(&Table::compile(config)?)
+                .iter()
+                .map(Wanted::announced)
+                .collect(),
         },
         Arc::clone(&parts.clock),
         Arc::clone(&parts.random),
     )?;
     Ok(follower)
+}
+
+/// Which part of what the control plane knows is kept here.
+pub(crate) fn interest(config: &Config) -> Interest {
+    let Replicate {
+        services, workspaces, ..
+    } = &config.replicate;
+    Interest::new(extent(services), extent(workspaces))
+}
+
+fn extent<T: Clone + Ord>(scope: &Scope<T>) -> Extent<T> {
+    match scope {
+        Scope::All => Extent::All,
+        Scope::Only(some) => Extent::Of(some.clone()),
+    }
 }
 
 /// A directory that nobody else may look into: it holds the replica.

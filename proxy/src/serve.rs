@@ -11,15 +11,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
-use sentinel_config::edge::Config;
-use sentinel_core::{Clock, Random};
-use sentinel_feed::Replica;
+use sentinel_config::edge::{Config, Fallback};
+use sentinel_core::{Clock, Random, Revision};
+use sentinel_feed::{Ask, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::admin::{self, Status};
+use crate::asking::Asking;
 use crate::assertion::Assertions;
 use crate::authn::Authenticator;
 use crate::authn::issuers::{IssuerGauges, Issuers};
@@ -32,6 +33,7 @@ use crate::limits::Buckets;
 use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::policy_tests;
+use crate::relations::{Mismatch, Present, Wanted};
 use crate::routes::Table;
 
 /// How long requests that are under way may take after the edge was told to stop.
@@ -45,6 +47,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Whom to ask what the replica does not keep, where the configuration lets the edge ask.
+    pub asks: Option<Arc<dyn Ask>>,
 }
 
 /// An edge that listens.
@@ -89,7 +93,17 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     let login = Login::from_config(config, Arc::clone(&parts.clock), Arc::clone(&parts.random))?;
     let routes = Table::compile(config)?;
     policy_tests::run(config, &routes)?;
+    let asking = parts
+        .asks
+        .filter(|_| config.replicate.fallback == Fallback::ControlPlane)
+        .map(|whom| Asking {
+            whom,
+            budget: config.replicate.budget,
+            asked: metrics.asked(),
+        });
     let edge = Arc::new(Edge {
+        relations: Present::new(Wanted::all(&routes)),
+        asking,
         routes,
         authn: Authenticator::of(config, Arc::clone(&issuers), metrics.tokens()),
         replica: parts.replica,
@@ -130,6 +144,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         max_staleness: config.max_staleness,
         stopping: stopping.clone(),
     });
+    tokio::spawn(watch_models(Arc::clone(&report.edge), stopping.clone()));
     let encrypted = encrypted_listener.zip(encryption);
     let door = tokio::spawn(keep_door(
         Door::new(served, limits),
@@ -197,6 +212,21 @@ async fn keep_door<B: Behind>(
     door.drained().await;
 }
 
+/// Tells the operator when the model of a service begins or ceases to have what a route asks for.
+async fn watch_models(edge: Arc<Edge>, mut stop: watch::Receiver<bool>) {
+    let mut changed = edge.replica.changed();
+    loop {
+        let state = edge.replica.load_full();
+        if state.revision() > Revision::ZERO {
+            edge.relations.look(&state);
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            changed = changed.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
 /// What the operator's listener reports.
 struct Report {
     edge: Arc<Edge>,
@@ -204,9 +234,22 @@ struct Report {
     stopping: watch::Receiver<bool>,
 }
 
+impl Report {
+    /// The routes that nobody can pass until a service has another model.
+    fn mismatches(&self) -> Vec<Mismatch> {
+        let state = self.edge.replica.load_full();
+        if state.revision() > Revision::ZERO {
+            self.edge.relations.mismatches(&state)
+        } else {
+            Vec::new()
+        }
+    }
+}
+
 impl Status for Report {
     fn metrics(&self) -> String {
         let metrics = &self.edge.metrics;
+        metrics.mismatched(self.mismatches().len());
         metrics.text(&self.edge.replica).unwrap_or_else(|error| {
             tracing::error!(%error, "the metrics cannot be written");
             String::new()
@@ -231,6 +274,7 @@ impl Status for Report {
                 "age_seconds": age.map(|age| age.as_secs_f64()),
                 "max_staleness_seconds": self.max_staleness.as_secs_f64(),
             },
+            "model_mismatches": self.mismatches(),
         });
         (reason.is_none(), document)
     }

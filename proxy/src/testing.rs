@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use sentinel_authz::sentinel::{self, Grantee, ShareLevel};
-use sentinel_core::fact::{ServiceKeyFact, SigningKeyFact};
+use sentinel_core::fact::{ModelFact, ServiceKeyFact, SigningKeyFact};
 use sentinel_core::id::{UserId, WorkspaceId};
-use sentinel_core::{Fact, Revision, Timestamp, WorkspaceRole};
+use sentinel_core::{Fact, Revision, Timestamp, Tuple, WorkspaceRole};
 use sentinel_feed::ReplicaState;
 use sentinel_token::{PlainServiceKey, PublicJwk};
 use serde_json::{Value, json};
@@ -155,6 +155,61 @@ pub(crate) fn facts() -> Vec<Fact> {
         membership(VERA, WorkspaceRole::Viewer),
     ]);
     facts
+}
+
+/// The model of the service `docs`.
+pub(crate) const FOLDERS: &str = "model
+  schema 1.1
+type user
+type folder
+  relations
+    define workspace: [workspace]
+    define parent: [folder]
+    define viewer: [user, group#member]
+    define can_read: viewer or can_read from parent
+    define child: [folder]
+";
+
+pub(crate) fn model(text: &str) -> Fact {
+    Fact::Model(ModelFact {
+        service: "docs".parse().expect("a name"),
+        version: 1,
+        text: text.to_owned(),
+    })
+}
+
+/// A tuple, with a person's or a workspace's number in angle brackets in place of his id.
+pub(crate) fn tuple(text: &str) -> Fact {
+    Fact::Tuple(relation(text))
+}
+
+pub(crate) fn relation(text: &str) -> Tuple {
+    let id = |number: &str| Uuid::from_u128(number.parse().expect("a number")).to_string();
+    let text = match text.split_once('<') {
+        Some((before, number)) => format!("{before}{}", id(number.trim_end_matches('>'))),
+        None => text.to_owned(),
+    };
+    text.parse().expect("a tuple")
+}
+
+/// The folders 7 (in 1) and 1 of `ACME`, which Vera may read, and 9 of `OTHER`, which Olga may read as well as 7.
+pub(crate) fn folders() -> Vec<Fact> {
+    let mut all = facts();
+    all.push(model(FOLDERS));
+    all.extend(
+        [
+            "docs/folder:7#workspace@workspace:<1>",
+            "docs/folder:1#workspace@workspace:<1>",
+            "docs/folder:9#workspace@workspace:<2>",
+            "docs/folder:7#parent@docs/folder:1",
+            "docs/folder:1#viewer@user:<13>",
+            "docs/folder:7#viewer@user:<11>",
+            "docs/folder:9#viewer@user:<11>",
+            "docs/folder:9#viewer@user:<13>",
+        ]
+        .map(tuple),
+    );
+    all
 }
 
 /// The state with these facts at revision 10.

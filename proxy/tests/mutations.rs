@@ -3,20 +3,23 @@
 //! it lets through was let through before.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_authz::Graph;
+use sentinel_authz::{Graph, Model, Query};
 use sentinel_config::edge::{
-    ActionRef, Config, Expected, HostPattern, IssuedTokens, Permission, Requirement, Route, Segment,
-    TestCaller, TestPermission, TestRequest, TestToken, TestUser,
+    ActionRef, Config, Expected, HostPattern, IssuedTokens, Permission, RelationTemplate, Requirement, Route,
+    Segment, TestCaller, TestPermission, TestRelation, TestRequest, TestToken, TestUser,
 };
 use sentinel_config::{Environment, parse_edge};
-use sentinel_core::{Timestamp, WorkspaceRole};
+use sentinel_core::{Object, Subject, Timestamp, Tuple, WorkspaceRole};
+use sentinel_proxy::decide::Knowledge;
 use sentinel_proxy::policy_tests::{self, Attempt, Caller, Court, graph_of};
 use sentinel_proxy::routes::Table;
 
 const SAMPLE: &str = include_str!("../../config/edge.sample.yaml");
 const QUICKSTART: &str = include_str!("policies/quickstart.yaml");
+const MODEL: &str = include_str!("policies/docs.fga");
 const EVERYTHING: &str = include_str!("policies/everything.yaml");
 
 /// A file with what it names beside it.
@@ -34,6 +37,7 @@ impl File {
             ("example.com.key", "-----BEGIN PRIVATE KEY-----\n".to_owned()),
             ("partner.keys.json", "{\"keys\":[]}\n".to_owned()),
             ("cookie.key", "c".repeat(32)),
+            ("docs.fga", MODEL.to_owned()),
         ] {
             let path = home.path().join(name);
             std::fs::write(&path, text).expect("written");
@@ -73,7 +77,7 @@ impl Refused {
     fn by(config: &Config, table: &Table) -> (Self, usize) {
         let requests = requests(config);
         let mut refused = Self {
-            actors: actors(config),
+            actors: actors(config, table.declared_model()),
             attempts: Vec::new(),
         };
         let mut forwarded = 0;
@@ -106,8 +110,7 @@ impl Refused {
 fn judge(table: &Table, actor: &Actor, attempt: &Attempt) -> bool {
     let court = Court {
         table,
-        graph: &actor.graph,
-        now: now(),
+        known: Knowledge::whole(&actor.graph, now()),
     };
     court.judge(attempt).is_forwarded()
 }
@@ -117,25 +120,26 @@ fn judge(table: &Table, actor: &Actor, attempt: &Attempt) -> bool {
 struct Vocabulary {
     actions: Vec<ActionRef>,
     objects: Vec<TestPermission>,
+    relations: Vec<TestRelation>,
     services: BTreeSet<String>,
 }
 
 impl Vocabulary {
-    fn of(config: &Config) -> Self {
+    fn of(config: &Config, model: &Arc<Model>) -> Self {
         let mut all = Self::default();
         for route in &config.routes {
             if let sentinel_config::edge::Access::Protected { require, .. } = &route.access {
-                all.collect(require);
+                all.collect(require, model);
             }
         }
         all
     }
 
-    fn collect(&mut self, require: &Requirement) {
+    fn collect(&mut self, require: &Requirement, model: &Arc<Model>) {
         match require {
             Requirement::All(parts) | Requirement::Any(parts) => {
                 for part in parts {
-                    self.collect(part);
+                    self.collect(part, model);
                 }
             }
             Requirement::Action(action) => self.actions.push(action.clone()),
@@ -150,19 +154,42 @@ impl Vocabulary {
                     });
                 }
             }
+            Requirement::Relation(template) => {
+                for id in IDS {
+                    self.relations.extend(enough(template, id, model));
+                }
+            }
             Requirement::SignedIn | Requirement::Role(_) => {}
         }
     }
 }
 
+/// What gives the caller a relation to an object, in the fewest tuples.
+fn enough(template: &RelationTemplate, id: &str, model: &Arc<Model>) -> Vec<TestRelation> {
+    let object = Object::new(&template.object_type, id).expect("an object");
+    let caller: Subject = "user:caller".parse().expect("a subject");
+    let graph = Graph::new(Arc::clone(model));
+    let ways = graph
+        .at(now())
+        .missing(&Query::new(&object, &template.relation, &caller));
+    let way = ways.expect("the model has it").into_iter().next();
+    let relation = |tuple: Tuple| {
+        let text = tuple.to_string();
+        let text = text.strip_suffix("@user:caller").unwrap_or(&text);
+        text.parse().expect("a relation")
+    };
+    way.expect("a way").into_iter().map(relation).collect()
+}
+
 /// What stands where a path has a parameter.
 const IDS: [&str; 4] = ["7", "about-us", "X_y", "0190a0a0-0000-7000-8000-000000000001"];
 
-fn actors(config: &Config) -> Vec<Actor> {
-    let words = Vocabulary::of(config);
+fn actors(config: &Config, model: &Arc<Model>) -> Vec<Actor> {
+    let words = Vocabulary::of(config, model);
     let user = |role, actions: &[ActionRef], permission: Option<Permission>, token| TestUser {
         role,
         actions: actions.to_vec(),
+        relations: permission.map_or_else(Vec::new, |_| words.relations.clone()),
         permissions: permission.map_or_else(Vec::new, |permission| {
             let objects = words.objects.iter().cloned();
             objects
@@ -239,7 +266,7 @@ fn actors(config: &Config) -> Vec<Actor> {
     std::iter::once(None)
         .chain(callers.into_iter().map(Some))
         .map(|described| Actor {
-            graph: graph_of(described.as_ref()).expect("relations"),
+            graph: graph_of(described.as_ref(), model).expect("relations"),
             described,
         })
         .collect()

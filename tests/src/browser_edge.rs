@@ -60,7 +60,7 @@ impl BrowserEdge {
         let programs = Programs::in_dir(&xtask::cargo::target_dir())?;
         let state = &whole.system.state;
         let key = state.path("browser-edge.key");
-        enrol(&programs.control_plane, &state.path("control-plane.yaml"), &key)?;
+        enrol(whole, "browsers", &key)?;
         let quoted = |path: PathBuf| serde_json::Value::from(path.to_string_lossy()).to_string();
         let text = format!(
             "listen: {{ http: {http}, admin: {admin} }}
@@ -87,38 +87,41 @@ routes:
             log: state.path("browser-edge.log"),
             state: state.path(""),
         })?;
-        let edge = Self { place, child };
-        edge.await_ready(&whole.http).await?;
-        Ok(edge)
+        await_ready(&whole.http, &place.admin, &child).await?;
+        Ok(Self { place, child })
     }
 
     /// What it wrote.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.child.log()).unwrap_or_default()
     }
-
-    async fn await_ready(&self, http: &Http) -> Result<()> {
-        let ready = Ask::get(format!("{}/readyz", self.place.admin));
-        let started = Instant::now();
-        while !http.send(&ready).await.is_ok_and(|answer| answer.status == 200) {
-            if let Some(failure) = self.child.gave_up() {
-                bail!("{failure}\n{}", self.log());
-            }
-            ensure!(
-                started.elapsed() < PATIENCE,
-                "the edge was not ready within {PATIENCE:?}\n{}",
-                self.log()
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
-    }
 }
 
-fn enrol(control_plane: &Path, config: &Path, key: &Path) -> Result<()> {
-    let output = Command::new(control_plane)
-        .args(["admin", "edge", "create", "--name", "browsers", "--config"])
-        .arg(config)
+/// Waits until the edge that tells its state at `admin` is ready.
+pub(crate) async fn await_ready(http: &Http, admin: &str, edge: &Child) -> Result<()> {
+    let log = || std::fs::read_to_string(edge.log()).unwrap_or_default();
+    let ready = Ask::get(format!("{admin}/readyz"));
+    let started = Instant::now();
+    while !http.send(&ready).await.is_ok_and(|answer| answer.status == 200) {
+        if let Some(failure) = edge.gave_up() {
+            bail!("{failure}\n{}", log());
+        }
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "the edge was not ready within {PATIENCE:?}\n{}",
+            log()
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Enrols another edge, whose key goes to a file.
+pub(crate) fn enrol(whole: &Whole, name: &str, key: &Path) -> Result<()> {
+    let programs = Programs::in_dir(&xtask::cargo::target_dir())?;
+    let output = Command::new(programs.control_plane)
+        .args(["admin", "edge", "create", "--name", name, "--config"])
+        .arg(whole.system.state.path("control-plane.yaml"))
         .arg("--out")
         .arg(key)
         .stdin(Stdio::null())

@@ -3,6 +3,7 @@
 //! Nothing here replaces a part of the product by something simpler.
 
 pub mod browser_edge;
+pub mod lagging_edge;
 pub mod node;
 pub mod python;
 pub mod whole;

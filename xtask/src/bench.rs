@@ -7,8 +7,11 @@ use std::process::Command;
 use crate::tools::Tool;
 use crate::{Failure, Outcome, cargo, tools};
 
-/// What the measurement of the control plane needs; the others only need what everything is built with.
+/// What the measurements with a control plane need; the others only need what everything is built with.
 const NEEDED: &[Tool] = &[Tool::Cmake, Tool::CCompiler, Tool::Postgres, Tool::Redis];
+
+/// Those that need it.
+const WITH_SERVERS: [&str; 3] = ["control-plane", "freshness", "consistency"];
 
 /// How the programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +56,9 @@ impl Profile {
 pub fn run(args: &[String]) -> Outcome {
     let mut args = args.to_vec();
     let profile = Profile::take(&mut args)?;
-    let has_servers = args.first().is_none_or(|first| first == "control-plane");
+    let has_servers = args
+        .first()
+        .is_none_or(|first| WITH_SERVERS.contains(&first.as_str()));
     tools::require(if has_servers { NEEDED } else { tools::BUILD })?;
     // Always the whole workspace: a part of it would resolve other features.
     let mut build = cargo::cargo(["build", "--workspace", "--bins"]);

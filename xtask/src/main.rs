@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Failure, Outcome, bench, check, fuzz, quickstart, test, tools};
+use xtask::{Failure, Outcome, bench, check, fuzz, openfga, quickstart, test, tools};
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
@@ -21,6 +21,8 @@ usage: cargo xtask COMMAND
                 measure how long the edge looks for the route of a request
   fuzz [TARGET…] [--seconds N] [--jobs N]
                 run the fuzz targets (all of them, a minute each, two at a time), instrumented
+  openfga [--cases N] [--seed S]
+                compare the permission engine with OpenFGA's on random cases (100,000 from a seed that is printed)
   check         what CI asks for: formatting, clippy, documentation, generated files, then the tests
   setup         install what the other commands need (Debian, as root), or say what to install
   help          this text
@@ -52,6 +54,7 @@ fn run(command: &str, args: &[String]) -> Outcome {
         "test" => test::run(args),
         "bench" => bench::run(args),
         "fuzz" => fuzz::run(args),
+        "openfga" => openfga::run(args),
         "check" => check::run(),
         "setup" => tools::require(tools::ALL).map(drop),
         "help" | "--help" | "-h" => {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::postgres::Postgres;
 use crate::redis::Redis;
-use crate::{Doing as _, Outcome, cargo, tools};
+use crate::{Outcome, cargo, openfga, python, tools};
 
 /// Starts PostgreSQL and Redis, runs `cargo test --workspace` with `args`, and stops both again.
 ///
@@ -14,7 +14,14 @@ use crate::{Doing as _, Outcome, cargo, tools};
 pub fn run(args: &[String]) -> Outcome {
     tools::require(tools::ALL)?;
     install_provider(&cargo::root().join("tests/oidc_provider"))?;
-    install_python_client(&cargo::root().join("tests/python_sdk"))?;
+    let client = cargo::root().join("tests/python_sdk");
+    python::environment(
+        &client.join("venv"),
+        &client.join("requirements.txt"),
+        // The client's metadata asks for a newer Python than it needs.
+        &["--ignore-requires-python"],
+    )?;
+    openfga::install()?;
     // The whole-system tests start the programs, so these are built first; together with everything else, so that
     // nothing is built twice with other features.
     cargo::run(&mut cargo::cargo(["build", "--workspace", "--all-targets"]))?;
@@ -26,37 +33,6 @@ pub fn run(args: &[String]) -> Outcome {
         .env("SENTINEL_TEST_POSTGRES_URL", postgres.url())
         .env("SENTINEL_TEST_REDIS_URL", redis.url());
     cargo::run(&mut tests)
-}
-
-/// Installs the published Python client, and nothing but the packages that are listed with it, into an environment of its
-/// own, unless what is there came from the same list and the same Python.
-fn install_python_client(dir: &Path) -> Outcome {
-    let requirements = dir.join("requirements.txt");
-    let listed =
-        std::fs::read_to_string(&requirements).doing(|| format!("read `{}`", requirements.display()))?;
-    let python = tools::output_of(Command::new("python3").arg("--version")).unwrap_or_default();
-    let wanted = format!("# {python}{listed}");
-    let environment = dir.join("venv");
-    let installed = environment.join(".installed-from");
-    if std::fs::read_to_string(&installed).is_ok_and(|from| from == wanted) {
-        return Ok(());
-    }
-    let mut create = Command::new("python3");
-    cargo::run(create.args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let pip = || {
-        let mut command = Command::new(environment.join("bin/python"));
-        command.args(["-m", "pip", "--disable-pip-version-check"]);
-        command
-    };
-    let mut install = pip();
-    install
-        .args(["install", "--quiet", "--ignore-requires-python"])
-        .args(["--no-deps", "--only-binary", ":all:", "--requirement"])
-        .arg(&requirements);
-    cargo::run(&mut install)?;
-    // Whether the list is complete.
-    cargo::run(pip().arg("check"))?;
-    std::fs::write(&installed, wanted).doing(|| format!("write `{}`", installed.display()))
 }
 
 /// Installs the certified OpenID provider from its lock file, unless what is there came from the same one.

@@ -7,7 +7,8 @@ use sentinel_quickstart::api::{DOCUMENT, SERVICE};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::world::{Dice, Document, Member, World};
+use super::world::{Document, Member, World};
+use crate::dice::Dice;
 use crate::load::{Connection, Script, post};
 
 /// Permissions asked about by each member, in requests of one or of many.

@@ -7,7 +7,6 @@ mod scenarios;
 mod scripts;
 mod served;
 mod servers;
-mod upstream;
 mod world;
 
 use std::fmt::Write as _;
@@ -18,12 +17,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::report::{Figure, Table};
 use crate::statistics::{Median, percentile};
+use crate::upstream::Upstream;
 use crate::{cpu, load, memory};
 use load::{Connection, Load, Script as _};
 use scenarios::{scenarios, spoil};
 use scripts::{Requests, Turns};
 use servers::{Place, Processors, Server, installed};
-use upstream::Upstream;
 use world::{Signer, World};
 
 pub use bare::run as serve_bare;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::upstream::BODY;
 use crate::load::Script;
+use crate::upstream::BODY;
 
 /// Requests that are sent in turn.
 pub(super) type Requests = Arc<[Box<[u8]>]>;

@@ -45,6 +45,7 @@ pub fn run(dir: &Path, tuples: usize) -> Result<()> {
                 replica: replica.clone(),
                 clock: Arc::new(SystemClock),
                 random: Arc::new(SystemRandom),
+                asks: None,
             };
             let _running = start_with(&config, parts, Limits::default()).await?;
             loop {

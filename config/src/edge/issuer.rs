@@ -226,7 +226,10 @@ fn check_word(word: &str, to: Option<&str>, place: &Place<'_>, reader: &mut Read
 fn asks_for_member(requirement: &Requirement) -> bool {
     match requirement {
         Requirement::All(parts) | Requirement::Any(parts) => parts.iter().any(asks_for_member),
-        Requirement::Role(_) | Requirement::Action(_) | Requirement::Permission(_) => true,
+        Requirement::Role(_)
+        | Requirement::Action(_)
+        | Requirement::Permission(_)
+        | Requirement::Relation(_) => true,
         Requirement::SignedIn | Requirement::Service(_) => false,
     }
 }

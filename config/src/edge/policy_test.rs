@@ -1,6 +1,7 @@
 //! Tests of the policy that stand beside it and are run whenever it is loaded.
 
 mod expectation;
+mod relation;
 mod request;
 mod written;
 
@@ -19,6 +20,7 @@ use crate::tree::Data;
 use crate::value::{read_text, words};
 
 pub use expectation::{Expectation, InvalidExpectation};
+pub use relation::{InvalidTestRelation, TestRelation};
 pub use request::{InvalidTestRequest, TestRequest};
 pub use written::Written;
 
@@ -64,6 +66,10 @@ section! {
         /// What he may do with objects, such as `docs/document/42#view`. The objects are in his workspace; an object that is
         /// not named is not.
         pub permissions: Vec<TestPermission> = "[]",
+        /// Relations of services' own models: those that he has, such as `docs/folder:7#viewer`, and others that lead to them,
+        /// such as `docs/folder:7#parent@docs/folder:1`. Objects of types that have a `workspace` are in his, unless one of
+        /// these says in which. The service's model is named under `models`.
+        pub relations: Vec<TestRelation> = "[]",
         /// How his token comes.
         pub token: TestToken = "access",
     }

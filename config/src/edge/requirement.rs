@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sentinel_core::name::{ActionName, ResourceType, ServiceName};
 use sentinel_core::{Object, WorkspaceRole};
 
+use super::relation::{RelationTemplate, Upstream, is_relation};
 use crate::section::{Place, Reader, Section, Setting};
 use crate::value::{read_list, read_text};
 
@@ -25,6 +26,8 @@ pub enum Requirement {
     Action(ActionRef),
     /// The user has this permission on this object.
     Permission(PermissionTemplate),
+    /// The user has this relation to this object of a service's own model.
+    Relation(RelationTemplate),
     /// The caller is this service.
     Service(ServiceName),
 }
@@ -176,9 +179,11 @@ fn clip(text: &str) -> String {
 }
 
 impl Requirement {
-    /// Reads a requirement and hands each single demand of it to `check`, together with its place.
-    pub(crate) fn read(
+    /// Reads a requirement of a route that leads to `upstream`, and hands each single demand of it to `check`, together
+    /// with its place.
+    pub(super) fn read(
         place: &Place<'_>,
+        upstream: Option<&Upstream>,
         reader: &mut Reader<'_>,
         check: &impl Fn(&Self, &Place<'_>, &mut Reader<'_>),
     ) -> Option<Self> {
@@ -186,7 +191,7 @@ impl Requirement {
         let mut demands: Vec<Option<Self>> = Vec::new();
         for key in KEYS {
             if let Some(place) = section.get(key) {
-                let demand = Self::read_demand(key, &place, reader, check);
+                let demand = Self::read_demand(key, &place, upstream, reader, check);
                 if let Some(demand) = &demand {
                     check(demand, &place, reader);
                 }
@@ -213,12 +218,16 @@ impl Requirement {
     fn read_demand(
         key: &str,
         place: &Place<'_>,
+        upstream: Option<&Upstream>,
         reader: &mut Reader<'_>,
         check: &impl Fn(&Self, &Place<'_>, &mut Reader<'_>),
     ) -> Option<Self> {
         match key {
             "role" => read_text(place, reader).map(Self::Role),
             "action" => read_text(place, reader).map(Self::Action),
+            "permission" if place.node.as_text().is_some_and(is_relation) => {
+                RelationTemplate::read(place, upstream, reader).map(Self::Relation)
+            }
             "permission" => read_text(place, reader).map(Self::Permission),
             "service" => read_text(place, reader).map(Self::Service),
             "signed_in" => {
@@ -232,7 +241,9 @@ impl Requirement {
                 signed_in.then_some(Self::SignedIn)
             }
             _ => {
-                let alternatives = read_list(place, reader, |item, reader| Self::read(item, reader, check))?;
+                let alternatives = read_list(place, reader, |item, reader| {
+                    Self::read(item, upstream, reader, check)
+                })?;
                 if alternatives.is_empty() {
                     reader.problem(
                         place,
@@ -270,9 +281,9 @@ impl JsonSchema for Requirement {
                     "pattern": "^[a-z][a-z0-9_.-]*/[a-z][a-z0-9_.:-]*$",
                 },
                 "permission": {
-                    "description": "The user has this permission on this object: `service/type/{param}#view`.",
+                    "description": "The user has this permission on this object: `service/type/{param}#view`. Or he has this relation to this object of a service's own model: `type:{param}#can_read` (of the upstream's `service`) or `service/type:{param}#can_read`.",
                     "type": "string",
-                    "pattern": "^[a-z][a-z0-9_.-]*/[a-z][a-z0-9_.-]*/([^/#{}]+|\\{[a-z][a-z0-9_]*\\})#(view|edit|manage)$",
+                    "pattern": "^[a-z][a-z0-9_.-]*/[a-z][a-z0-9_.-]*/([^/#{}]+|\\{[a-z][a-z0-9_]*\\})#(view|edit|manage)$|^([a-z][a-z0-9_.-]*/)?[A-Za-z][A-Za-z0-9_-]*:([^/#{}:*]+|\\{[a-z][a-z0-9_]*\\})#[A-Za-z][A-Za-z0-9_-]*$",
                 },
                 "service": {
                     "description": "The caller is this service, by its service key.",

@@ -9,6 +9,8 @@ use super::conditions::Conditions;
 use super::issuer::check_route as check_tokens;
 use super::path::PathPattern;
 use super::pattern::{HostPattern, RoutePattern};
+use super::relation::Upstream;
+use super::replicate;
 use super::requirement::{IdTemplate, Requirement};
 use super::ties;
 use super::traffic::{Cors, HeaderRules, Mode, RateLimit, Strangers, check_route as check_traffic};
@@ -151,7 +153,8 @@ impl Route {
         let mut section = Section::open(place, reader)?;
         let pattern = read_pattern(&mut section, reader);
         let to = read_target(&mut section, reader);
-        let access = read_access(&mut section, pattern.as_ref(), reader);
+        let upstream = to.as_deref().map(|name| Upstream::named(name, reader));
+        let access = read_access(&mut section, pattern.as_ref(), upstream.as_ref(), reader);
         let settings = RouteSettings::take_from(&mut section, reader);
         let browsers = settings
             .as_ref()
@@ -240,6 +243,7 @@ fn read_target(section: &mut Section<'_>, reader: &mut Reader<'_>) -> Option<Str
 fn read_access(
     section: &mut Section<'_>,
     pattern: Option<&RoutePattern>,
+    upstream: Option<&Upstream>,
     reader: &mut Reader<'_>,
 ) -> Option<Access> {
     let public = section.get("public");
@@ -278,7 +282,7 @@ fn read_access(
                 Some(place) => CredentialTier::read(&place, reader),
                 None => Some(CredentialTier::User),
             };
-            let require = Requirement::read(&require, reader, &|demand, place, reader| {
+            let require = Requirement::read(&require, upstream, reader, &|demand, place, reader| {
                 check_demand(demand, place, credentials, pattern, reader);
             });
             Some(Access::Protected {
@@ -299,7 +303,7 @@ fn check_demand(
 ) {
     let of_user = matches!(
         demand,
-        Requirement::Role(_) | Requirement::Action(_) | Requirement::Permission(_)
+        Requirement::Role(_) | Requirement::Action(_) | Requirement::Permission(_) | Requirement::Relation(_)
     );
     let of_service = matches!(demand, Requirement::Service(_));
     if let Some(tier) = credentials {
@@ -310,10 +314,13 @@ fn check_demand(
             reader.problem(place, format!("this asks for a service, and `credentials: {tier}` takes no service key: use `service`, `user_and_service` or `user_or_service`"));
         }
     }
-    let Requirement::Permission(template) = demand else {
-        return;
+    replicate::check_demand(demand, place, reader);
+    let id = match demand {
+        Requirement::Permission(template) => &template.id,
+        Requirement::Relation(template) => &template.id,
+        _ => return,
     };
-    let (IdTemplate::Param(name), Some(pattern)) = (&template.id, pattern) else {
+    let (IdTemplate::Param(name), Some(pattern)) = (id, pattern) else {
         return;
     };
     if pattern.path.tail() == Some(name) {

@@ -145,7 +145,7 @@ fn every_bad_setting_is_told() {
     routes: {}
         edge.yaml:2:9: routes: a list is expected, not a section
     allow_all: true
-        edge.yaml:2:1: allow_all: `allow_all` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `upstreams`, `routes`, `tests`
+        edge.yaml:2:1: allow_all: `allow_all` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `replicate`, `models`, `upstreams`, `routes`, `tests`
     ");
 }
 

@@ -7,6 +7,7 @@ mod issuers;
 mod listening;
 mod login;
 mod policy;
+mod relations;
 mod samples;
 mod schema;
 mod secrets;

@@ -17,6 +17,7 @@ pub(crate) fn home() -> Home {
     home.secret("example.com.key", "-----BEGIN PRIVATE KEY-----\n");
     home.secret("partner.keys.json", "{\"keys\":[]}\n");
     home.secret("cookie.key", &"c".repeat(32));
+    home.secret("docs.fga", "model\n  schema 1.1\n");
     home.secret("database.url", "postgres://sentinel:pw@db/sentinel\n");
     home.secret("encryption.key", &"ab".repeat(32));
     home.secret("example.secret", "s3cret\n");
@@ -45,7 +46,7 @@ fn with_defaults_written_out(sample: &str) -> String {
 fn the_samples_are_accepted() {
     let home = home();
     let edge = home.edge(EDGE).expect("the edge's sample");
-    assert_eq!(edge.routes.iter().count(), 15);
+    assert_eq!(edge.routes.iter().count(), 16);
     assert!(edge.tests.len() > 2 * edge.routes.iter().count());
     let control_plane = home
         .control_plane(CONTROL_PLANE)

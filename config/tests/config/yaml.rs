@@ -45,10 +45,10 @@ fn syntax_errors_are_told_with_their_place() {
         edge.yaml:3:1: a second YAML document begins here: keep one document in the file
     "1: one"
         edge.yaml:1:1: control_plane: `control_plane` is missing: it has no default
-    edge.yaml:1:1: 1: `1` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `upstreams`, `routes`, `tests`
+    edge.yaml:1:1: 1: `1` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `replicate`, `models`, `upstreams`, `routes`, `tests`
     "[a, b]: c"
         edge.yaml:1:1: control_plane: `control_plane` is missing: it has no default
-    edge.yaml:1:1: ?: `?` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `upstreams`, `routes`, `tests`
+    edge.yaml:1:1: ?: `?` is not a setting here: the settings here are `listen`, `control_plane`, `state_dir`, `max_staleness`, `consistency_wait`, `limits`, `log`, `tls`, `trusted_proxies`, `issuers`, `session_cookie`, `login`, `hosts`, `danger_world_readable_secrets`, `replicate`, `models`, `upstreams`, `routes`, `tests`
     "- a\n- b"
         edge.yaml:1:1: a section with settings is expected, not a list
     "text"

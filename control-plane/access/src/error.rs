@@ -2,7 +2,7 @@
 //!
 //! The texts are part of the HTTP contract. Which status a kind gets is the control plane's table, not this crate's.
 
-use sentinel_authz::CheckError;
+use sentinel_authz::{CheckError, ModelError};
 use sentinel_core::id::InvalidId;
 use sentinel_core::name::ServiceName;
 use sentinel_core::tuple::InvalidTuple;
@@ -178,6 +178,15 @@ errors! {
     ServiceAppNotFound = NotFound, "service_app_not_found", "Service app not found";
     /// Another app has the service name.
     ServiceNameTaken(ServiceName) = BadRequest, "service_name_taken", "Failed to create service app: service name '{0}' is already in use";
+
+    /// The service has no permission model, and so no tuples either.
+    NoModel = Conflict, "no_model", "This service has no permission model yet: write one first";
+    /// There is no such version of the service's permission model.
+    ModelNotFound = NotFound, "model_not_found", "Permission model not found";
+    /// The text is no permission model.
+    InvalidModel(ModelError) = Invalid, "invalid_model", "{0}";
+    /// The models of all services together have too many types or relations.
+    NoRoomForModel(ServiceName) = Conflict, "no_room_for_model", "The models of all services together are too large, from that of '{0}' on";
 
     /// There is no such edge.
     EdgeNotFound = NotFound, "edge_not_found", "Edge not found";

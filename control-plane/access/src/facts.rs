@@ -11,11 +11,12 @@ use crate::groups::repository as groups;
 use crate::members::repository as memberships;
 use crate::permissions::repository::{resources, shares};
 use crate::projection;
+use crate::relations::repository::{models, tuples};
 use crate::roles::repository::{grants, holders, roles};
 use crate::service_apps::{self, ServiceKey};
 use crate::users::repository as users;
 
-/// Every fact of the rows that `tx` sees: tuples, service keys and deactivated users. Replaying all recorded changes gives
+/// Every fact of the rows that `tx` sees: tuples, models, service keys and deactivated users. Replaying all recorded changes gives
 /// the same set.
 pub async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, AccessError> {
     let mut facts = Vec::new();
@@ -42,6 +43,8 @@ pub async fn facts(tx: &mut Tx) -> Result<Vec<Fact>, AccessError> {
     for share in shares::all(tx).await? {
         facts.push(projection::share(&share.resource, share.grantee, share.level)?);
     }
+    facts.extend(models::all_current(tx).await?.iter().map(projection::model));
+    facts.extend(tuples::all(tx).await?.iter().map(projection::relation_tuple));
     let mut keys: HashMap<ServiceAppId, Vec<ServiceKey>> = HashMap::new();
     for (app, key) in service_apps::key_rows(tx).await? {
         keys.entry(app).or_default().push(key);

@@ -1,5 +1,6 @@
 //! The domain behind the API: users' profiles, workspaces, members, groups, resources with their visibility and shares,
-//! client apps, service apps with their keys, edges, and the activity log; and the facts that edges must know of them.
+//! services' own models and relation tuples, client apps, service apps with their keys, edges, and the activity log; and
+//! the facts that edges must know of them.
 //!
 //! Services take a transaction, decide, write rows and record the change of facts in the same transaction. Only the
 //! files named `repository` hold SQL, and only of the tables that this crate owns. Nothing here knows HTTP, signs a
@@ -15,6 +16,7 @@ pub mod invitations;
 pub mod members;
 pub mod permissions;
 mod projection;
+pub mod relations;
 pub mod roles;
 mod row;
 pub mod search;
@@ -40,6 +42,7 @@ use crate::groups::Groups;
 use crate::invitations::Invitations;
 use crate::members::Members;
 use crate::permissions::Permissions;
+use crate::relations::Relations;
 use crate::roles::Roles;
 use crate::service_apps::ServiceApps;
 use crate::sources::Sources;
@@ -63,6 +66,8 @@ pub struct Access {
     pub roles: Roles,
     /// Registered resources, their visibility and shares, and questions about them.
     pub permissions: Permissions,
+    /// Services' own permission models and relation tuples.
+    pub relations: Relations,
     /// Applications that sign users in.
     pub client_apps: ClientApps,
     /// Back-end services and their keys.
@@ -87,6 +92,7 @@ impl Access {
             members,
             groups: Groups::new(sources.clone(), activity.clone()),
             roles: Roles::new(sources.clone(), activity.clone()),
+            relations: Relations::new(sources.clone(), activity.clone()),
             client_apps: ClientApps::new(sources.clone(), activity.clone()),
             service_apps: ServiceApps::new(sources.clone(), activity.clone(), permissions.clone()),
             edges: Edges::new(sources, activity.clone()),

@@ -2,7 +2,7 @@
 //! (`facts`) and every recorded change are made here, so replaying the changes gives what a projection of the rows gives.
 
 use sentinel_authz::sentinel::{self, Grantee, ShareLevel};
-use sentinel_core::fact::ServiceKeyFact;
+use sentinel_core::fact::{ModelFact, ServiceKeyFact};
 use sentinel_core::id::{GroupId, RoleId, UserId, WorkspaceId};
 use sentinel_core::tuple::InvalidTuple;
 use sentinel_core::{Change, Fact};
@@ -10,6 +10,7 @@ use sentinel_core::{Change, Fact};
 use crate::groups::Group;
 use crate::members::Membership;
 use crate::permissions::{Resource, ResourceName, Visibility};
+use crate::relations::{RelationTuple, ServiceModel};
 use crate::roles::repository::grants::Grant;
 use crate::service_apps::{ServiceApp, ServiceKey};
 
@@ -71,6 +72,24 @@ pub(crate) fn service_app(app: &ServiceApp, keys: &[ServiceKey]) -> Vec<Fact> {
             })
         })
         .collect()
+}
+
+/// The fact of a service's current model.
+pub(crate) fn model(row: &ServiceModel) -> Fact {
+    Fact::Model(ModelFact {
+        service: row.service.clone(),
+        version: row.version,
+        text: row.text.clone(),
+    })
+}
+
+/// The fact of a service's own relation tuple.
+pub(crate) fn relation_tuple(row: &RelationTuple) -> Fact {
+    let tuple = row.tuple.clone();
+    match row.until {
+        Some(until) => Fact::ExpiringTuple { tuple, until },
+        None => Fact::Tuple(tuple),
+    }
 }
 
 /// The fact of an account that is deactivated.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::{Moment, OK};
 use super::withdraw;
 use crate::app::App;
-use crate::commit::commit;
+use crate::commit::{Committed, commit, unreplicated};
 use crate::extract::{FlexibleUser, Json, Path, WritingUser};
 use crate::problem::ApiError;
 
@@ -123,7 +123,7 @@ async fn update(
     caller: WritingUser,
     Path((workspace, group)): Path<(WorkspaceId, GroupId)>,
     Json(body): Json<UpdateBody>,
-) -> Result<Json<GroupBody>, ApiError> {
+) -> Result<(Committed, Json<GroupBody>), ApiError> {
     let access = app.access();
     let (mut tx, by) = caller.begin(&app, workspace, WorkspaceRole::Admin).await?;
     let group = access
@@ -131,7 +131,7 @@ async fn update(
         .update(&mut tx, &by, group, body.name, body.description)
         .await?;
     tx.commit().await?;
-    Ok(Json(group.into()))
+    Ok((unreplicated(&app), Json(group.into())))
 }
 
 async fn delete(

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::Moment;
 use crate::app::App;
+use crate::commit::{AnsweredAt, unreplicated};
 use crate::extract::{Json, Query, ServiceAndUser, ServiceKey};
 use crate::problem::ApiError;
 
@@ -125,14 +126,14 @@ async fn register(
         .await?;
     tx.commit().await?;
     let body: Vec<ServiceActionBody> = registered.into_iter().map(Into::into).collect();
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, unreplicated(&app), Json(body)))
 }
 
 async fn check_action(
     State(app): State<App>,
     caller: ServiceAndUser,
     Json(body): Json<CheckBody>,
-) -> Result<Json<CheckAnswer>, ApiError> {
+) -> Result<(AnsweredAt, Json<CheckAnswer>), ApiError> {
     let question = body.into();
     let user = caller.user.user();
     let graph = caller.user.state().graph();
@@ -153,14 +154,15 @@ async fn check_action(
             action = %question.action, "an action was denied"
         );
     }
-    Ok(Json(CheckAnswer { allowed, roles }))
+    let answer = CheckAnswer { allowed, roles };
+    Ok((AnsweredAt(caller.user.state().revision()), Json(answer)))
 }
 
 async fn user_actions(
     State(app): State<App>,
     caller: ServiceAndUser,
     Query(query): Query<LookupQuery>,
-) -> Result<Json<LookupAnswer>, ApiError> {
+) -> Result<(AnsweredAt, Json<LookupAnswer>), ApiError> {
     let (service, user) = (caller.service.name(), caller.user.user());
     let mut tx = app.database().read().await?;
     let actions = app
@@ -168,5 +170,8 @@ async fn user_actions(
         .roles
         .lookup(&mut tx, service, user, query.workspace_id, &query.service_name)
         .await?;
-    Ok(Json(LookupAnswer { actions }))
+    Ok((
+        AnsweredAt(caller.user.state().revision()),
+        Json(LookupAnswer { actions }),
+    ))
 }

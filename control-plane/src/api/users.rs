@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::Moment;
 use crate::app::App;
+use crate::commit::{Committed, unreplicated};
 use crate::extract::{FlexibleUser, Json, WritingUser};
 use crate::problem::ApiError;
 
@@ -58,7 +59,7 @@ async fn update_me(
     State(app): State<App>,
     caller: WritingUser,
     Json(body): Json<UpdateBody>,
-) -> Result<Json<UserBody>, ApiError> {
+) -> Result<(Committed, Json<UserBody>), ApiError> {
     let avatar_url = body.avatar_url.as_deref().and_then(text::avatar_url);
     let mut tx = app.database().begin().await?;
     let user = app
@@ -67,5 +68,5 @@ async fn update_me(
         .update_profile(&mut tx, caller.id(), body.name, avatar_url)
         .await?;
     tx.commit().await?;
-    Ok(Json(user.into()))
+    Ok((unreplicated(&app), Json(user.into())))
 }

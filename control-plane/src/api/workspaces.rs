@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::Moment;
 use super::withdraw;
 use crate::app::App;
-use crate::commit::commit;
+use crate::commit::{Committed, commit, unreplicated};
 use crate::extract::{Json, Path, UserToken, WritingUser};
 use crate::problem::ApiError;
 
@@ -120,7 +120,7 @@ async fn update(
     caller: WritingUser,
     Path(workspace): Path<WorkspaceId>,
     Json(body): Json<UpdateBody>,
-) -> Result<Json<WorkspaceBody>, ApiError> {
+) -> Result<(Committed, Json<WorkspaceBody>), ApiError> {
     let access = app.access();
     let (mut tx, by) = caller.begin(&app, workspace, WorkspaceRole::Admin).await?;
     let workspace = access
@@ -128,7 +128,7 @@ async fn update(
         .update(&mut tx, &by, body.name, body.description)
         .await?;
     tx.commit().await?;
-    Ok(Json(workspace.into()))
+    Ok((unreplicated(&app), Json(workspace.into())))
 }
 
 async fn delete(

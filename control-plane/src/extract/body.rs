@@ -4,6 +4,7 @@ use std::error::Error;
 
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -100,6 +101,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The media type of a request's body, in lower case and without parameters; `None` if the request does not say.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
+    // What is no text is no type that anybody knows.
+    let text = value.to_str().unwrap_or_default();
+    text.split(';')
+        .next()
+        .map(|media| media.trim().to_ascii_lowercase())
+}
+
+/// Why a body that was read piece by piece did not come to its end.
+pub fn broken_off(error: axum::Error) -> ApiError {
+    if causes(&error).any(<dyn Error>::is::<Stalled>) {
+        return stalled();
+    }
+    ApiError::bad_request("The request body could not be read").caused_by(error)
+}
+
+fn stalled() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "body_timeout",
+        "The request body did not arrive in time",
+    )
+}
+
 /// 413 of the whole API.
 pub fn too_large() -> ApiError {
     ApiError::new(
@@ -112,11 +139,7 @@ pub fn too_large() -> ApiError {
 fn not_read(rejection: BytesRejection) -> ApiError {
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => too_large(),
-        other if causes(&other).any(<dyn Error>::is::<Stalled>) => ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
-            "The request body did not arrive in time",
-        ),
+        other if causes(&other).any(<dyn Error>::is::<Stalled>) => stalled(),
         other => ApiError::bad_request("The request body could not be read").caused_by(other),
     }
 }

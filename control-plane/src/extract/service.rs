@@ -7,6 +7,7 @@ use sentinel_core::clock::is_expired;
 use sentinel_core::id::ServiceAppId;
 use sentinel_core::name::ServiceName;
 use sentinel_core::principal::Service;
+use sentinel_feed::ReplicaState;
 use sentinel_token::PlainServiceKey;
 
 use crate::app::App;
@@ -64,30 +65,50 @@ impl ServiceKey {
     /// # Errors
     /// 401 for a key that is not good, 400 for two.
     pub(crate) async fn shown(headers: &HeaderMap, app: &App) -> Result<Option<Self>, ApiError> {
-        let Some(value) = single(headers, &SERVICE_KEY_HEADER)? else {
+        let Some(digest) = digest_shown(headers)? else {
             return Ok(None);
         };
-        let invalid =
-            || ApiError::unauthorized("Invalid or missing service API key").with_code("service_key_invalid");
-        let key: PlainServiceKey = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(invalid)?;
-        let digest = *key.digest().as_bytes();
         let state = app.state(revision_asked(headers)?).await?;
+        Self::by_digest(app, &state, digest).map(Some)
+    }
+
+    /// The service whose key has this digest.
+    ///
+    /// # Errors
+    /// 401 for a key that is not good.
+    pub(crate) fn by_digest(app: &App, state: &ReplicaState, digest: [u8; 32]) -> Result<Self, ApiError> {
         let now = app.now();
         let fact = state
             .service_key(&digest)
             .filter(|fact| !fact.expires_at.is_some_and(|at| is_expired(at, now)))
             .ok_or_else(invalid)?;
         app.last_used.note(digest, now);
-        Ok(Some(Self(Service {
+        Ok(Self(Service {
             app: fact.app,
             name: fact.service.clone(),
             expires_at: fact.expires_at,
-        })))
+        }))
     }
+}
+
+/// The digest of the service key that the request shows; `None` if it shows none.
+///
+/// # Errors
+/// 401 for what is no key, 400 for two.
+pub(crate) fn digest_shown(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ApiError> {
+    let Some(value) = single(headers, &SERVICE_KEY_HEADER)? else {
+        return Ok(None);
+    };
+    let key: PlainServiceKey = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(invalid)?;
+    Ok(Some(*key.digest().as_bytes()))
+}
+
+fn invalid() -> ApiError {
+    ApiError::unauthorized("Invalid or missing service API key").with_code("service_key_invalid")
 }
 
 impl FromRequestParts<App> for ServiceKey {
@@ -139,6 +160,8 @@ impl FromRequestParts<App> for ServiceAndUser {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        // What a service asks for its users is answered soon or not at all.
+        app.state_for_question(revision_asked(&parts.headers)?).await?;
         let service = ServiceKey::from_request_parts(parts, app).await?;
         let user = UserToken::of_bearer(parts, app, Accepted::AccessOrAuthzFor(service.name())).await?;
         Ok(Self { service, user })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sentinel_access::relations::MAX_CHANGES;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -42,7 +43,9 @@ pub async fn once(app: &App, keep: Keep) -> anyhow::Result<()> {
     let mut tx = app.database().write().await?;
     let service_keys = app.access().service_apps.purge_expired_keys(&mut tx).await?;
     let invitations = app.access().invitations.purge_expired(&mut tx).await?;
+    let idempotency_keys = app.access().relations.purge_idempotency_keys(&mut tx).await?;
     tx.commit().await?;
+    let tuples = purge_tuples(app).await?;
     let changes = app
         .database()
         .trim_change_log(app.now() - keep.younger_than, keep.at_least)
@@ -51,8 +54,24 @@ pub async fn once(app: &App, keep: Keep) -> anyhow::Result<()> {
         ?swept,
         service_keys,
         invitations,
+        idempotency_keys,
+        tuples,
         changes,
         "what is over was removed"
     );
     Ok(())
+}
+
+/// Deletes the tuples whose end has come, in turns with other writers.
+async fn purge_tuples(app: &App) -> anyhow::Result<usize> {
+    let mut all = 0_usize;
+    loop {
+        let mut tx = app.database().write().await?;
+        let deleted = app.access().relations.purge_expired(&mut tx).await?;
+        tx.commit().await?;
+        all = all.saturating_add(deleted);
+        if deleted < MAX_CHANGES {
+            return Ok(all);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 
+use crate::api::authz::transfer;
 use crate::app::App;
 use crate::extract::body::too_large;
 use crate::problem::ApiError;
@@ -22,7 +23,7 @@ where
             .and_then(|text| text.parse::<u64>().ok());
         match length {
             None => return ApiError::bad_request("Invalid Content-Length header").into_response(),
-            Some(length) if length > u64::try_from(app.settings.max_body).unwrap_or(u64::MAX) => {
+            Some(length) if length > limit(app, request.uri().path()) => {
                 return too_large().into_response();
             }
             Some(_) => {}
@@ -30,4 +31,12 @@ where
     }
     DefaultBodyLimit::max(app.settings.max_body).apply(&mut request);
     next(request).await
+}
+
+/// The longest body of a request for this path. What is imported is never in memory as a whole.
+fn limit(app: &App, path: &str) -> u64 {
+    if path == transfer::IMPORT {
+        return transfer::MAX_IMPORT;
+    }
+    u64::try_from(app.settings.max_body).unwrap_or(u64::MAX)
 }

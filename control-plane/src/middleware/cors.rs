@@ -1,5 +1,5 @@
 //! Cross-origin requests (Fetch standard, "CORS protocol"). The admin panel's endpoints may be called from the panel's own
-//! origin and from no other; those of permissions, roles and realms, which are for services, from none; everything else
+//! origin and from no other; those of permissions, models, tuples, roles and realms, which are for services, from none; everything else
 //! from the origins of active client apps' redirect URIs and those of active service apps. That list comes from the
 //! database and is kept for a moment.
 
@@ -27,6 +27,19 @@ const KEPT: Duration = Duration::from_secs(5);
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const HEADERS: &str =
     "Content-Type, Authorization, X-Requested-With, X-Authz-Token, X-Request-ID, X-Sentinel-Revision";
+/// What only services call, with a key that no page may have.
+const OF_SERVICES: [&str; 10] = [
+    "/permissions",
+    "/roles",
+    "/realm",
+    "/authz/models",
+    "/authz/tuples",
+    "/authz/check",
+    "/authz/batch-check",
+    "/authz/expand",
+    "/authz/list-objects",
+    "/authz/list-subjects",
+];
 /// What a page may send without being allowed to (Fetch standard, "CORS-safelisted request-header").
 const SAFELISTED: [&str; 3] = ["Accept", "Accept-Language", "Content-Language"];
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -101,7 +114,7 @@ impl Callers {
         };
         if is_under("/admin") || is_under("/auth/admin") {
             Self::AdminPanel
-        } else if ["/permissions", "/roles", "/realm"].into_iter().any(is_under) {
+        } else if OF_SERVICES.into_iter().any(is_under) {
             Self::Nobody
         } else {
             Self::Apps
@@ -245,6 +258,9 @@ mod tests {
             ("/permissions/check", Callers::Nobody),
             ("/roles/check-action", Callers::Nobody),
             ("/realm/whoami", Callers::Nobody),
+            ("/authz/tuples/export", Callers::Nobody),
+            ("/authz/check", Callers::Nobody),
+            ("/authz/resolve", Callers::Apps),
             ("/realms", Callers::Apps),
         ] {
             assert_eq!(Callers::of(path), callers, "{path}");

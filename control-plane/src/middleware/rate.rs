@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sentinel_core::id::UserId;
+use sentinel_core::id::{ServiceAppId, UserId};
 use sentinel_core::network;
 
 use crate::app::App;
@@ -17,6 +17,9 @@ use crate::extract::{Client, ServiceCaller};
 use crate::problem::ApiError;
 
 const WINDOW: Duration = Duration::from_mins(1);
+
+/// How often a minute a service may write its permission model.
+const MODELS_PER_MINUTE: u64 = 60;
 
 /// Counts a request to a login endpoint, and turns it away when there were too many.
 pub async fn login(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -69,6 +72,14 @@ pub async fn resolve(app: &App, caller: &ServiceCaller, client: &Client) -> Resu
 /// 429 when there were too many.
 pub(crate) async fn write(app: &App, user: UserId) -> Result<(), ApiError> {
     count(app, app.settings.writes_per_minute, "write", &user.to_string()).await
+}
+
+/// Counts a request of a service to write its permission model, which every replica compiles anew.
+///
+/// # Errors
+/// 429 when there were too many.
+pub(crate) async fn model(app: &App, service: ServiceAppId) -> Result<(), ApiError> {
+    count(app, MODELS_PER_MINUTE, "model", &service.to_string()).await
 }
 
 /// Counts one request of `client` to `endpoint`.

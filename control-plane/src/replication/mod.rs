@@ -4,12 +4,14 @@
 //! all control planes on one database and all edges go through the same states.
 
 mod history;
+mod past;
 mod source;
 mod tail;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sentinel_access::Access;
+use sentinel_authz::Graph;
 use sentinel_core::{Change, Revision};
 use sentinel_feed::{ApplyError, Frame, Replica, ReplicaState};
 use sentinel_store::Database;
@@ -18,6 +20,7 @@ use tokio::sync::broadcast;
 pub use source::Source;
 
 use history::History;
+use past::Past;
 
 /// How many frames a slow subscriber may be behind before it has to catch up by itself.
 const CHANNEL: usize = 1024;
@@ -31,6 +34,7 @@ pub struct Replication {
 
 struct Recent {
     history: History,
+    past: Past,
     /// `None` once the process is stopping, which ends every subscription.
     frames: Option<broadcast::Sender<Arc<Frame>>>,
 }
@@ -44,6 +48,7 @@ impl Replication {
             replica: Replica::new(),
             recent: Mutex::new(Recent {
                 history: History::default(),
+                past: Past::default(),
                 frames: Some(frames),
             }),
         }
@@ -59,7 +64,8 @@ impl Replication {
         self.recent().frames = None;
     }
 
-    fn frames(&self) -> broadcast::Receiver<Arc<Frame>> {
+    /// The frames from now on. It ends when the process is stopping.
+    pub(crate) fn frames(&self) -> broadcast::Receiver<Arc<Frame>> {
         match &self.recent().frames {
             Some(frames) => frames.subscribe(),
             // A channel without a sender: the subscription ends at once.
@@ -73,11 +79,36 @@ impl Replication {
             .since(revision, self.replica.load().revision())
     }
 
+    /// The tuples as they were at a revision of the last minute; `None` if the way back is not known any more. Going back
+    /// takes time in proportion to the changes since.
+    pub fn graph_at(&self, revision: Revision) -> Option<Graph> {
+        let (present, steps) = {
+            let mut recent = self.recent();
+            let present = self.replica.load_full();
+            if present.revision() == revision {
+                return Some(present.graph().clone());
+            }
+            if let Some(graph) = recent.past.held(revision) {
+                return Some(graph);
+            }
+            let steps = recent.past.steps(revision, present.revision())?;
+            (present, steps)
+        };
+        past::undone(present.graph(), &steps)
+    }
+
+    /// Keeps the tuples of a revision for a while, for the next page of a list.
+    pub fn hold(&self, revision: Revision, graph: &Graph) {
+        self.recent().past.hold(revision, graph);
+    }
+
     /// Applies what the change log has next and hands it on. In one step for whoever asks for the frames since a revision:
     /// a revision that the replica has is in the history.
     fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<(), ApplyError> {
         let mut recent = self.recent();
+        let before = self.replica.load_full();
         let frame = self.replica.advance(to, changes)?;
+        recent.past.push(&before, &frame);
         recent.history.push(Arc::clone(&frame));
         if let Some(frames) = &recent.frames {
             // Nobody listening is no error.
@@ -90,6 +121,7 @@ impl Replication {
     fn install(&self, state: ReplicaState) {
         let mut recent = self.recent();
         recent.history.clear();
+        recent.past.clear();
         self.replica.install(state);
     }
 

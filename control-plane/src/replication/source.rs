@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_access::AccessError;
 use sentinel_access::edges::assertion_keys::AnnouncedKey;
+use sentinel_access::relations::RouteNeed;
 use sentinel_core::id::EdgeId;
-use sentinel_core::{Clock, Revision, Timestamp};
-use sentinel_feed::{FeedSource, Frame, Replica, SourceUnavailable};
+use sentinel_core::{Change, Clock, Revision, Timestamp};
+use sentinel_feed::{FeedSource, Frame, Need, Replica, SourceUnavailable};
 use sentinel_identity::FeedKey;
+use sentinel_store::{ChangesAfter, StoreError};
 use sentinel_token::AssertionKey;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -20,6 +22,9 @@ use super::{Enrolment, Replication};
 
 /// How often it is written down that an edge was here.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
+
+/// How many revisions of the log are read at once for an edge that comes back after a long time.
+const LOG_BATCH: u32 = 1_000;
 
 /// The feed's source.
 pub struct Source {
@@ -114,9 +119,58 @@ impl Source {
         Ok(())
     }
 
+    async fn note_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), anyhow::Error> {
+        let relations = &self.enrolment.access.relations;
+        let routes: Vec<RouteNeed> = needs.iter().map(route_need).collect();
+        let mut tx = self.enrolment.database.read().await?;
+        if !relations.is_news(&mut tx, edge, &routes).await? {
+            return Ok(());
+        }
+        drop(tx);
+        let mut tx = self.enrolment.database.begin().await?;
+        relations.announce_routes(&mut tx, edge, &routes).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What the change log has between two revisions, in several looks; nothing if it does not reach back, or is long.
+    async fn logged(
+        &self,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Result<Option<Vec<Change>>, StoreError> {
+        let (mut changes, mut at) = (Vec::new(), from);
+        while at < to {
+            let ChangesAfter::Changes(logged) = self.enrolment.database.changes_after(at, LOG_BATCH).await?
+            else {
+                return Ok(None);
+            };
+            let Some(last) = logged.last() else {
+                return Ok(None);
+            };
+            at = last.revision;
+            let wanted = logged.into_iter().filter(|logged| logged.revision <= to);
+            changes.extend(wanted.flat_map(|logged| logged.changes));
+            if changes.len() > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(changes))
+    }
+
     async fn is_enrolled(&self, edge: EdgeId) -> Result<bool, anyhow::Error> {
         let mut tx = self.enrolment.database.read().await?;
         Ok(self.enrolment.access.edges.is_enrolled(&mut tx, edge).await?)
+    }
+}
+
+fn route_need(need: &Need) -> RouteNeed {
+    RouteNeed {
+        route: need.route.clone(),
+        service: need.service.clone(),
+        object_type: need.object_type.clone(),
+        relation: need.relation.clone(),
     }
 }
 
@@ -146,6 +200,12 @@ impl FeedSource for Source {
             .map_err(|error| SourceUnavailable(error.into()))
     }
 
+    async fn announce_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), SourceUnavailable> {
+        self.note_routes(edge, needs)
+            .await
+            .map_err(|error| SourceUnavailable(error.into()))
+    }
+
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {
         self.key.sign(context, payload)
     }
@@ -164,6 +224,17 @@ impl FeedSource for Source {
 
     async fn frames_since(&self, revision: Revision) -> Result<Option<Vec<Arc<Frame>>>, SourceUnavailable> {
         Ok(self.replication.frames_since(revision))
+    }
+
+    async fn changes_between(
+        &self,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Result<Option<Vec<Change>>, SourceUnavailable> {
+        self.logged(from, to, most)
+            .await
+            .map_err(|error| SourceUnavailable(error.into()))
     }
 }
 

@@ -28,6 +28,7 @@ use sentinel_control_plane::serve::{Listeners, serve};
 use sentinel_core::id::{ClientAppId, ServiceAppId, UserId, WorkspaceId};
 use sentinel_core::{Clock, ManualClock, Random, SystemRandom, WorkspaceRole};
 use sentinel_feed::client::{Follower, FollowerConfig};
+use sentinel_feed::{Interest, Need};
 use sentinel_identity::{Context, EncryptionKey, Grant, KeysError, Lifetimes, Outbound, ProviderSettings};
 use sentinel_store::testing::TestStore;
 use sentinel_store::{Database, ShortLived};
@@ -237,6 +238,30 @@ impl TestApp {
             ca_certificate: None,
             danger_plaintext: false,
             assertion_key,
+            interest: Interest::all(),
+            needs: Vec::new(),
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Follower::new(config, clock, Arc::new(SystemRandom)).expect("follower")
+    }
+
+    /// The same of one that keeps a part, with routes that need relations of services' models.
+    pub(crate) fn follower_of(
+        &self,
+        edge_key: PlainEdgeKey,
+        state_dir: &Path,
+        interest: Interest,
+        needs: Vec<Need>,
+    ) -> Follower {
+        let config = FollowerConfig {
+            url: self.url.clone(),
+            edge_key,
+            state_dir: state_dir.to_owned(),
+            ca_certificate: None,
+            danger_plaintext: false,
+            assertion_key: None,
+            interest,
+            needs,
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Follower::new(config, clock, Arc::new(SystemRandom)).expect("follower")

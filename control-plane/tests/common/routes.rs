@@ -83,7 +83,8 @@ fn members(source: &str) -> BTreeSet<String> {
     found
 }
 
-fn sources() -> Vec<String> {
+/// The text of every file of endpoints, without its tests.
+pub(crate) fn sources() -> Vec<String> {
     let mut found = Vec::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api"), &mut found);
     found

@@ -68,6 +68,21 @@ fn texts() -> Vec<Vec<u8>> {
     ]
 }
 
+/// The members of requests about tuples as well.
+fn with_tuples(mut fitting: Value) -> Value {
+    let tuple = json!({ "object": "folder:1", "relation": "viewer", "subject": "user:*" });
+    for (name, value) in [
+        ("object", json!("folder:1")),
+        ("relation", json!("viewer")),
+        ("subject", json!("user:*")),
+        ("object_type", json!("folder")),
+        ("writes", json!([tuple])),
+    ] {
+        fitting[name] = value;
+    }
+    fitting
+}
+
 /// What the requests of one endpoint are made with.
 struct World {
     pair: Pair,
@@ -114,7 +129,7 @@ impl World {
             pair,
             cookie,
             key,
-            fitting: json!({
+            fitting: with_tuples(json!({
                 "workspace": workspace, "workspace_id": workspace, "user": user.id, "user_id": other.id,
                 "user_ids": [other.id], "owner_id": user.id, "group": group["id"], "permission": permission["id"],
                 "service": service, "service_name": service, "kind": "document", "resource_type": "document",
@@ -129,7 +144,26 @@ impl World {
                 "code": "x".repeat(43), "code_verifier": "v".repeat(43), "code_challenge": "c".repeat(43),
                 "code_challenge_method": "S256", "is_active": true, "is_admin": false, "provider": "demo",
                 "idp_token": "a.b.c", "refresh_token": "a.b.c",
-            }),
+            })),
+        }
+    }
+
+    /// Gives the service a model, and a tuple of it.
+    async fn write_model(&self, app: &TestApp) {
+        let model =
+            "model\n  schema 1.1\ntype user\ntype folder\n  relations\n    define viewer: [user, user:*]";
+        for request in [
+            app.post("/authz/models").body(model),
+            app.post("/authz/tuples").json(&json!({
+                "writes": [{ "object": "folder:1", "relation": "viewer", "subject": "user:*" }],
+            })),
+        ] {
+            let answer = request
+                .header("x-service-key", &self.key)
+                .send()
+                .await
+                .expect("answer");
+            assert!(answer.status().is_success(), "{answer:?}");
         }
     }
 
@@ -237,6 +271,9 @@ on_both_backends! {
         let (mut answered, mut done) = (0_usize, 0_usize);
         for (number, endpoint) in endpoints().into_iter().enumerate() {
             let world = World::new(&app, number).await;
+            if ["/authz/", "/admin/service-"].iter().any(|base| endpoint.path.starts_with(base)) {
+                world.write_model(&app).await;
+            }
             let requests = world.requests(&app, &endpoint);
             let mut answers = iter(requests)
                 .map(|(told, request)| async move { (told, request.send().await) })

@@ -59,6 +59,12 @@ pub(crate) enum TupleFault {
     Computed { relation: String },
     #[error("`{relation}` takes {allowed}")]
     Subject { relation: String, allowed: String },
+    #[error(
+        "`{0}` is one of Sentinel's own types, whose tuples never end; delete the tuple when it is to end"
+    )]
+    Lasting(String),
+    #[error("`{0}` is one of Sentinel's own types, whose tuples are not given with a question")]
+    Own(String),
     #[error("there is no room for more objects")]
     Full,
 }

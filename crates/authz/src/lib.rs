@@ -1,5 +1,5 @@
 //! The permission engine: relation tuples, a model of types and relations, and three questions about them
-//! (check, with the path that allowed it; list objects; list subjects). After Zanzibar, in the words of OpenFGA.
+//! (check, with the path that allowed it; list objects; list subjects), each asked [at a moment](At). After Zanzibar, in the words of OpenFGA.
 //!
 //! Pure and synchronous: no clock, no socket, no database, no log line. It does not panic: everything that can go
 //! wrong is an error, and every error is a no.
@@ -26,9 +26,12 @@ mod query;
 pub mod sentinel;
 
 pub use error::{CheckError, InvalidTupleForModel};
-pub use graph::{At, Graph};
-pub use model::{Model, ModelError, ServiceModelError};
-pub use query::{Page, Query, Term, TupleChange};
+pub use graph::{
+    At, Contextual, ExpandError, Expansion, Graph, Listed, MAX_EXPANDED, Malformed, Packed, UnpackError,
+    Userset,
+};
+pub use model::{JsonModel, JsonModelError, LostRelation, Model, ModelError, ServiceModelError, SubjectForm};
+pub use query::{ObjectsQuery, Page, Query, SubjectsQuery, Term, TupleChange};
 
 /// How many relations in a row a check follows before it gives up.
 pub const MAX_DEPTH: usize = 100;

@@ -1,9 +1,9 @@
 //! What is asked of a graph, and what changes it. Plain values that borrow from the caller.
 
-use sentinel_core::{Timestamp, Tuple};
+use sentinel_core::{Object, Subject, Timestamp, Tuple};
 
 /// One question: does this subject stand in this relation to this object?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Query<'a> {
     /// The object's type.
     pub object_type: &'a str,
@@ -13,8 +13,63 @@ pub struct Query<'a> {
     pub relation: &'a str,
     /// The subject's type.
     pub subject_type: &'a str,
-    /// The subject's id within its type.
+    /// The subject's id within its type; `*` for everyone of the type, for whom a relation holds by tuples such as
+    /// `user:*` alone.
     pub subject_id: &'a str,
+    /// Asks for the userset instead of the object: `member` where the subject is `group:3#member`. A userset stands in
+    /// its own relation, and in those that are given to it or to a userset that it is a part of.
+    pub subject_relation: Option<&'a str>,
+}
+
+impl<'a> Query<'a> {
+    /// The question whether the subject stands in the relation to the object.
+    pub fn new(object: &'a Object, relation: &'a str, subject: &'a Subject) -> Self {
+        let (subject_type, subject_id, subject_relation) = match subject {
+            Subject::Object(subject) => (subject.kind(), subject.id(), None),
+            Subject::Userset(subject, relation) => (subject.kind(), subject.id(), Some(relation.as_str())),
+            Subject::Wildcard(kind) => (kind.as_str(), "*", None),
+        };
+        Self {
+            object_type: object.kind(),
+            object_id: object.id(),
+            relation,
+            subject_type,
+            subject_id,
+            subject_relation,
+        }
+    }
+}
+
+/// The question for a list of objects: to which ones does this subject stand in this relation?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ObjectsQuery<'a> {
+    /// The type of the objects.
+    pub object_type: &'a str,
+    /// What their ids begin with; nothing for all.
+    pub id_prefix: &'a str,
+    /// The relation asked about.
+    pub relation: &'a str,
+    /// The subject's type.
+    pub subject_type: &'a str,
+    /// The subject's id within its type, as in [`Query`].
+    pub subject_id: &'a str,
+    /// The subject's relation if it is a userset, as in [`Query`].
+    pub subject_relation: Option<&'a str>,
+}
+
+/// The question for a list of subjects: which ones stand in this relation to this object?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubjectsQuery<'a> {
+    /// The object's type.
+    pub object_type: &'a str,
+    /// The object's id within its type.
+    pub object_id: &'a str,
+    /// The relation asked about.
+    pub relation: &'a str,
+    /// The type of the subjects.
+    pub subject_type: &'a str,
+    /// Asks for usersets instead of objects: `member` for those of the form `group:3#member`.
+    pub subject_relation: Option<&'a str>,
 }
 
 /// Which part of a long list is wanted.
@@ -22,7 +77,7 @@ pub struct Query<'a> {
 pub struct Page<'a> {
     /// Begin behind this id: the last one of the page before.
     pub after: Option<&'a str>,
-    /// How many ids at most. A shorter answer is the last page.
+    /// How many ids at most.
     pub limit: usize,
 }
 

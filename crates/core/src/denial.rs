@@ -99,6 +99,12 @@ denials! {
     ReplicaStale = 503, "replica_stale", "Access cannot be decided now";
     /// The request asks for a newer revision than this edge has, and it did not come in time.
     RevisionNotReached = 503, "revision_not_reached", "Access cannot be decided now";
+    /// What is asked about is not among what this edge keeps, and the control plane was not asked or did not answer.
+    ReplicaIncomplete = 503, "replica_incomplete", "Access cannot be decided now";
+    /// The service's permission model does not have the relation that the route asks for.
+    ModelMismatch = 503, "model_mismatch", "Access cannot be decided now";
+    /// The relations that are stored lead further than the engine follows them, or contradict themselves.
+    Undecidable = 503, "undecidable", "Access cannot be decided now";
     /// The upstream could not be reached.
     UpstreamUnreachable = 502, "upstream_unreachable", "The service behind the proxy could not be reached";
     /// The upstream did not answer in time.

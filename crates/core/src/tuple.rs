@@ -99,6 +99,11 @@ impl Object {
         }
     }
 
+    /// Whether a text can be the id of an object.
+    pub fn is_id(text: &str) -> bool {
+        is_id(text)
+    }
+
     /// The object's type.
     pub fn kind(&self) -> &str {
         &self.kind
@@ -256,12 +261,15 @@ const fn is_name(name: &[u8]) -> bool {
     true
 }
 
-fn check_id(id: &str) -> Result<(), InvalidTuple> {
-    let valid = (1..=1024).contains(&id.len())
+fn is_id(id: &str) -> bool {
+    (1..=1024).contains(&id.len())
         && !id
             .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '#' | ':' | '*'));
-    if valid {
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '#' | ':' | '*'))
+}
+
+fn check_id(id: &str) -> Result<(), InvalidTuple> {
+    if is_id(id) {
         Ok(())
     } else {
         Err(InvalidTuple::Id(clip(id)))

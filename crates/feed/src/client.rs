@@ -3,7 +3,10 @@
 //! It never makes an edge stop: whatever goes wrong, the state stays as it is and grows old, and whoever decides from
 //! it looks at its age.
 
+mod asker;
 mod backoff;
+mod breaker;
+mod credentials;
 mod download;
 mod error;
 mod session;
@@ -14,17 +17,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use sentinel_core::{Clock, Random};
 use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::sync::watch;
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Uri};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
 
 use crate::disk::{self, StateDir, Writer};
+use crate::interest::{Interest, MAX_NAMED};
+use crate::machine;
+use crate::need::{MAX_NAME, MAX_NEEDS, Need};
+use crate::proto::feed_client::FeedClient;
 use crate::replica::Replica;
 use backoff::Backoff;
 use session::Session;
 use sleep::Sleep;
 
+pub use asker::{Ask, AskError, Asker};
 pub use error::FollowError;
 
 /// Where a follower gets its state from, and where it keeps it.
@@ -42,6 +51,10 @@ pub struct FollowerConfig {
     pub danger_plaintext: bool,
     /// The public key that this edge signs assertions with, for the control plane to publish; `None` if it signs none.
     pub assertion_key: Option<AssertionKey>,
+    /// What of everything this edge keeps.
+    pub interest: Interest,
+    /// What its routes ask of the models of services, for the control plane to know: at most [`MAX_NEEDS`].
+    pub needs: Vec<Need>,
 }
 
 /// A configuration that no connection can be made from.
@@ -56,6 +69,16 @@ pub enum InvalidFollower {
     /// The certificates cannot be used.
     #[error("the connection cannot be set up")]
     Tls(#[source] tonic::transport::Error),
+    /// More is announced than the control plane takes.
+    #[error(
+        "the routes ask for {0} relations of services' models, and {MAX_NEEDS} are the most, with {MAX_NAME} bytes for each name"
+    )]
+    Needs(usize),
+    /// More is named than the control plane takes.
+    #[error(
+        "an edge can name {MAX_NAMED} services and {MAX_NAMED} workspaces that it keeps; without a list it keeps all of them"
+    )]
+    Interest,
 }
 
 /// What a follower is doing, for metrics and readiness.
@@ -80,6 +103,8 @@ pub struct Follower {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     status: watch::Sender<FollowerStatus>,
+    /// The connection that is followed, for questions to go over as well; none while there is none.
+    line: Arc<ArcSwapOption<FeedClient<Channel>>>,
 }
 
 impl Follower {
@@ -89,13 +114,32 @@ impl Follower {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, InvalidFollower> {
+        let fits = |text: &str| (1..=MAX_NAME).contains(&text.len());
+        let needs = &config.needs;
+        let all_fit = |need: &Need| fits(&need.route) && fits(&need.object_type) && fits(&need.relation);
+        if needs.len() > MAX_NEEDS || !needs.iter().all(all_fit) {
+            return Err(InvalidFollower::Needs(needs.len()));
+        }
+        if !config.interest.is_named() {
+            return Err(InvalidFollower::Interest);
+        }
         Ok(Self {
             endpoint: endpoint(&config)?,
             config,
             clock,
             random,
             status: watch::Sender::default(),
+            line: Arc::default(),
         })
+    }
+
+    /// Asks the control plane what the replica cannot answer, over the connection of this follower while it runs.
+    pub fn asker(&self) -> Asker {
+        Asker::new(
+            self.config.edge_key.clone(),
+            Arc::clone(&self.random),
+            Arc::clone(&self.line),
+        )
     }
 
     /// What it is doing, as it changes.
@@ -115,9 +159,10 @@ impl Follower {
             let error = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                unnoticed = sleep.noticed(&replica) => FollowError::Slept(unnoticed),
+                noticed = sleep.noticed(&replica) => noticed.told(writer.as_ref()),
                 error = session.run(writer.as_ref()) => error,
             };
+            self.line.store(None);
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the control plane is not being followed"
@@ -134,13 +179,14 @@ impl Follower {
                 biased;
                 () = &mut shutdown => break,
                 // Whoever has slept need not wait.
-                _ = sleep.noticed(&replica) => {}
+                noticed = sleep.noticed(&replica) => drop(noticed.told(writer.as_ref())),
                 () = tokio::time::sleep(pause) => {}
             }
             if writer.is_none() {
                 writer = self.open_dir().await.map(|dir| Writer::start(dir, None));
             }
         }
+        self.line.store(None);
         self.status.send_modify(|status| status.connected = false);
         if let Some(writer) = writer {
             writer.close().await;
@@ -151,14 +197,15 @@ impl Follower {
     async fn restore(&self, replica: &Replica) -> Option<Writer> {
         let dir = self.open_dir().await?;
         let (key, now) = (*self.config.edge_key.feed_key(), self.clock.now());
-        let read = tokio::task::spawn_blocking(move || (disk::restore(&dir, &key, now), dir)).await;
+        let read = machine::blocking(move || (disk::restore(&dir, &key, now), dir)).await;
         let Ok((restored, dir)) = read else {
             tracing::error!("reading the stored replica failed");
             return None;
         };
         let restored = restored
             .inspect_err(|error| self.disk_failed(error))
-            .unwrap_or_default();
+            .unwrap_or_default()
+            .filter(|restored| self.is_of_interest(restored.state.interest()));
         let writer = Writer::start(dir, restored.as_ref());
         if let Some(restored) = restored {
             tracing::info!(
@@ -175,11 +222,18 @@ impl Follower {
         Some(writer)
     }
 
+    /// Whether a stored state is of what this edge keeps now. From one that lacks something nobody is to decide.
+    fn is_of_interest(&self, stored: &Interest) -> bool {
+        let wanted = &self.config.interest;
+        if stored != wanted {
+            tracing::warn!(%stored, %wanted, "the stored replica is of another interest: a fresh one is fetched");
+        }
+        stored == wanted
+    }
+
     async fn open_dir(&self) -> Option<StateDir> {
         let dir = self.config.state_dir.clone();
-        let opened = tokio::task::spawn_blocking(move || StateDir::open(&dir))
-            .await
-            .ok()?;
+        let opened = machine::blocking(move || StateDir::open(&dir)).await.ok()?;
         opened.inspect_err(|error| self.disk_failed(error)).ok()
     }
 
@@ -233,6 +287,7 @@ mod tests {
     use sentinel_token::FeedVerifyKey;
 
     use super::*;
+    use crate::interest::Extent;
 
     fn follower(url: &str, danger_plaintext: bool) -> Result<(), InvalidFollower> {
         let config = FollowerConfig {
@@ -242,6 +297,8 @@ mod tests {
             ca_certificate: None,
             danger_plaintext,
             assertion_key: None,
+            interest: Interest::all(),
+            needs: Vec::new(),
         };
         Follower::new(config, Arc::new(SystemClock), Arc::new(SystemRandom)).map(|_| ())
     }
@@ -267,6 +324,43 @@ mod tests {
             );
             assert!(follower(url, true).is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn what_the_control_plane_would_refuse_is_refused_here() {
+        let config = || FollowerConfig {
+            url: "http://127.0.0.1:9003".into(),
+            edge_key: PlainEdgeKey::generate(&SystemRandom, FeedVerifyKey::from_bytes([0; 32])),
+            state_dir: PathBuf::new(),
+            ca_certificate: None,
+            danger_plaintext: false,
+            assertion_key: None,
+            interest: Interest::all(),
+            needs: Vec::new(),
+        };
+        let need = |relation: &str| Need {
+            route: "GET a.example/{id}".into(),
+            service: "docs".parse().expect("a name"),
+            object_type: "folder".into(),
+            relation: relation.into(),
+        };
+        let refused = |config| {
+            Follower::new(config, Arc::new(SystemClock), Arc::new(SystemRandom))
+                .map(|_| ())
+                .err()
+        };
+        for needs in [
+            vec![need("")],
+            vec![need(&"x".repeat(MAX_NAME + 1))],
+            vec![need("x"); MAX_NEEDS + 1],
+        ] {
+            let error = refused(FollowerConfig { needs, ..config() });
+            assert!(matches!(error, Some(InvalidFollower::Needs(_))), "{error:?}");
+        }
+        let many = (0..=MAX_NAMED).map(|n| format!("s{n}").parse().expect("a name"));
+        let interest = Interest::new(Extent::Of(many.collect()), Extent::All);
+        let error = refused(FollowerConfig { interest, ..config() });
+        assert!(matches!(error, Some(InvalidFollower::Interest)), "{error:?}");
     }
 
     #[tokio::test]

@@ -5,19 +5,28 @@
 //!
 //! - `replica.snapshot`: the signed manifest and the body.
 //! - `replica.journal`: signed frames after it, appended. A crash may tear the last one; it is cut off.
-//! - `replica.contact`: the last signed heartbeat, so that the age of the state is known after a restart.
+//! - `replica.contact`: the last signed heartbeat and when it came, so that the age of the state is known after a restart.
 
+mod contact;
 mod journal;
 mod look;
 mod restore;
+mod seed;
 mod writer;
 
-use std::fs::{self, File};
+#[cfg(not(test))]
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+use crate::simulation::fs;
+use fs::File;
+
+pub(crate) use contact::Contact;
 pub use look::{Stored, stored};
 pub(crate) use restore::{Restored, restore};
+pub use seed::write_snapshot;
 pub(crate) use writer::Writer;
 
 const SNAPSHOT: &str = "replica.snapshot";
@@ -70,6 +79,11 @@ impl StateDir {
         }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
+        self.sync()
+    }
+
+    /// Waits until the names of the files are on disk as they are.
+    fn sync(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
     }
 }

@@ -8,8 +8,10 @@ use sentinel_core::{Change, Revision, Timestamp};
 use sentinel_token::{BadSignature, FeedVerifyKey};
 
 use crate::digest::Digest;
+use crate::interest::{Fingerprint, Interest};
 use crate::proto;
 use crate::signed::{Kind, Signed};
+use crate::snapshot::FORMAT;
 
 /// How the state changes from one revision to a later one. A transaction is never split over two frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub struct Heartbeat {
     pub nonce: [u8; 16],
     /// Larger in every heartbeat of a stream.
     pub sequence: u64,
+    /// How long after the subscription's request came this was sent, by a clock that nobody sets: what it arrives later
+    /// than that, it was on its way.
+    pub since: Duration,
 }
 
 /// What a snapshot's body must be.
@@ -54,6 +59,8 @@ pub struct SnapshotManifest {
     pub body_bytes: u64,
     /// SHA-256 of the body.
     pub body_sha256: [u8; 32],
+    /// Which facts the state is made of.
+    pub interest: Interest,
 }
 
 /// Why a message is not what it claims to be. Nothing of such a message is applied.
@@ -68,25 +75,52 @@ pub enum MessageError {
     /// It carries a change or a fact that this version does not know, and that may not be skipped.
     #[error("the control plane is newer than this edge, which has to be updated: {0}")]
     Unknown(#[from] InvalidFact),
+    /// It is a snapshot that is written in another way.
+    #[error(
+        "the snapshot has format {0} and this version reads {FORMAT}: it is not used, and one is fetched from a control plane \
+         of this version"
+    )]
+    Format(u32),
+    /// It was made for an edge that keeps something else.
+    #[error("what the control plane sent was made for another interest than this edge's")]
+    OtherInterest,
 }
 
 impl Frame {
-    /// The frame, signed.
+    /// The frame, signed, for an edge that keeps everything.
     pub fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
+        self.seal_for(Fingerprint::EVERYTHING, sign)
+    }
+
+    /// The frame, signed, for edges of one interest.
+    pub fn seal_for(&self, interest: Fingerprint, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
         let message = proto::Frame {
             epoch: self.to.epoch,
             from: self.from.number,
             to: self.to.number,
             changes: self.changes.iter().map(ToString::to_string).collect(),
             digest: self.digest.to_bytes().to_vec().into(),
+            interest: interest.to_wire().into(),
         };
         Signed::seal(Kind::Frame, message.encode_to_vec(), sign)
     }
 
-    /// Verifies and reads a frame.
+    /// Verifies and reads a frame for an edge that keeps everything.
     pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
+        Self::open_for(signed, key, Fingerprint::EVERYTHING)
+    }
+
+    /// Verifies and reads a frame for edges of one interest.
+    pub fn open_for(
+        signed: &Signed,
+        key: &FeedVerifyKey,
+        interest: Fingerprint,
+    ) -> Result<Self, MessageError> {
         let message = proto::Frame::decode(signed.open(Kind::Frame, key)?)
             .map_err(|_| MessageError::Malformed("not a frame"))?;
+        if !interest.is_wire(&message.interest) {
+            return Err(MessageError::OtherInterest);
+        }
         let changes: Result<Vec<Change>, InvalidFact> =
             message.changes.iter().map(|line| line.parse()).collect();
         Ok(Self {
@@ -99,8 +133,13 @@ impl Frame {
 }
 
 impl Heartbeat {
-    /// The heartbeat, signed.
+    /// The heartbeat, signed, for an edge that keeps everything.
     pub fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
+        self.seal_for(Fingerprint::EVERYTHING, sign)
+    }
+
+    /// The heartbeat, signed, for edges of one interest.
+    pub fn seal_for(&self, interest: Fingerprint, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
         let message = proto::Heartbeat {
             epoch: self.head.epoch,
             head: self.head.number,
@@ -109,14 +148,28 @@ impl Heartbeat {
             age: u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX),
             nonce: self.nonce.to_vec().into(),
             sequence: self.sequence,
+            interest: interest.to_wire().into(),
+            since: u64::try_from(self.since.as_micros()).unwrap_or(u64::MAX),
         };
         Signed::seal(Kind::Heartbeat, message.encode_to_vec(), sign)
     }
 
-    /// Verifies and reads a heartbeat.
+    /// Verifies and reads a heartbeat for an edge that keeps everything.
     pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
+        Self::open_for(signed, key, Fingerprint::EVERYTHING)
+    }
+
+    /// Verifies and reads a heartbeat for edges of one interest.
+    pub fn open_for(
+        signed: &Signed,
+        key: &FeedVerifyKey,
+        interest: Fingerprint,
+    ) -> Result<Self, MessageError> {
         let message = proto::Heartbeat::decode(signed.open(Kind::Heartbeat, key)?)
             .map_err(|_| MessageError::Malformed("not a heartbeat"))?;
+        if !interest.is_wire(&message.interest) {
+            return Err(MessageError::OtherInterest);
+        }
         Ok(Self {
             head: revision(message.epoch, message.head),
             digest: digest(&message.digest)?,
@@ -129,6 +182,7 @@ impl Heartbeat {
                 .try_into()
                 .map_err(|_| MessageError::Malformed("the nonce does not have 16 bytes"))?,
             sequence: message.sequence,
+            since: Duration::from_micros(message.since),
         })
     }
 }
@@ -143,6 +197,8 @@ impl SnapshotManifest {
             digest: self.digest.to_bytes().to_vec().into(),
             body_bytes: self.body_bytes,
             body_sha256: self.body_sha256.to_vec().into(),
+            interest: self.interest.to_proto(),
+            format: FORMAT,
         };
         Signed::seal(Kind::Manifest, message.encode_to_vec(), sign)
     }
@@ -151,6 +207,9 @@ impl SnapshotManifest {
     pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
         let message = proto::SnapshotManifest::decode(signed.open(Kind::Manifest, key)?)
             .map_err(|_| MessageError::Malformed("not a manifest"))?;
+        if message.format != FORMAT {
+            return Err(MessageError::Format(message.format));
+        }
         Ok(Self {
             revision: revision(message.epoch, message.revision),
             facts: message.facts,
@@ -161,6 +220,7 @@ impl SnapshotManifest {
                 .as_ref()
                 .try_into()
                 .map_err(|_| MessageError::Malformed("the hash does not have 32 bytes"))?,
+            interest: Interest::from_proto(message.interest)?,
         })
     }
 }
@@ -200,6 +260,7 @@ mod tests {
             age: Duration::from_micros(7),
             nonce: [9; 16],
             sequence: 3,
+            since: Duration::from_micros(11),
         };
         let manifest = SnapshotManifest {
             revision: rev(5),
@@ -207,6 +268,7 @@ mod tests {
             digest: Digest::EMPTY,
             body_bytes: 100,
             body_sha256: [1; 32],
+            interest: Interest::all(),
         };
         assert_eq!(
             Frame::open(&frame().seal(key.signer()), key.public()),
@@ -232,6 +294,7 @@ mod tests {
                 to: 5,
                 changes: vec![Change::Put(tuple("a", "b")).to_string(), line.into()],
                 digest: vec![0; 16].into(),
+                interest: Vec::new().into(),
             };
             let signed = key.seal(Kind::Frame, message.encode_to_vec());
             assert!(

@@ -8,10 +8,17 @@ pub mod client;
 pub mod digest;
 mod disk;
 pub mod frame;
+mod interest;
+mod machine;
+mod need;
+mod partition;
 mod proto;
+mod question;
 pub mod replica;
 pub mod server;
 pub mod signed;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 pub mod state;
 #[cfg(test)]
@@ -19,10 +26,15 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use client::{FollowError, Follower, FollowerConfig, FollowerStatus, InvalidFollower};
+pub use client::{
+    Ask, AskError, Asker, FollowError, Follower, FollowerConfig, FollowerStatus, InvalidFollower,
+};
 pub use digest::Digest;
-pub use disk::{Stored, stored};
+pub use disk::{Stored, stored, write_snapshot};
 pub use frame::{Frame, Heartbeat, MessageError, SnapshotManifest};
+pub use interest::{Extent, Fingerprint, Interest, MAX_NAMED};
+pub use need::{MAX_NAME, MAX_NEEDS, Need};
+pub use question::{Answer, Answers, MAX_QUESTIONS, Question, Verdict};
 pub use replica::Replica;
 pub use server::{FeedService, FeedSource, SourceUnavailable, service};
 pub use signed::{Kind, Signed};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::frame::Frame;
+use crate::partition::Books;
 use crate::state::{ApplyError, ReplicaState};
 
 /// A replica of the control plane's state. Clones share it.
@@ -30,6 +31,8 @@ struct Inner {
     born: Instant,
     /// As of when the state was last known to be the newest: nanoseconds after `born`, or `NEVER`.
     in_touch: AtomicI64,
+    /// What is said to edges that keep a part of the state: only a control plane's are ever opened.
+    books: Books,
 }
 
 const NEVER: i64 = i64::MIN;
@@ -45,6 +48,7 @@ impl Replica {
                 head: watch::Sender::new(Revision::ZERO),
                 born: Instant::now(),
                 in_touch: AtomicI64::new(NEVER),
+                books: Books::default(),
             }),
         }
     }
@@ -67,6 +71,7 @@ impl Replica {
     /// Replaces the whole state. It does not say that the state is the newest: `touch` does.
     pub fn install(&self, state: ReplicaState) {
         let _writer = self.writer();
+        self.inner.books.close();
         self.publish(state);
     }
 
@@ -74,6 +79,7 @@ impl Replica {
     pub fn apply(&self, frame: &Frame) -> Result<(), ApplyError> {
         let _writer = self.writer();
         let next = self.load().apply(frame)?;
+        self.inner.books.close();
         self.publish(next);
         Ok(())
     }
@@ -81,9 +87,28 @@ impl Replica {
     /// Applies the changes of one revision and returns the frame for others: what the control plane does.
     pub fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<Arc<Frame>, ApplyError> {
         let _writer = self.writer();
-        let (next, frame) = self.load().advance(to, changes)?;
+        let before = self.load();
+        let (next, frame) = before.advance(to, changes)?;
+        let frame = Arc::new(frame);
+        // First, so that whoever sees the state finds it in the books.
+        self.inner.books.note(&before, &next, &frame);
         self.publish(next);
-        Ok(Arc::new(frame))
+        Ok(frame)
+    }
+
+    /// What is said to edges that keep a part of the state. It is closed until [`Self::open_books`].
+    pub(crate) fn books(&self) -> &Books {
+        &self.inner.books
+    }
+
+    /// Makes the books, if they are not open.
+    pub(crate) async fn open_books(&self) {
+        let present = |begin: &dyn Fn()| {
+            let _writer = self.writer();
+            begin();
+            self.load_full()
+        };
+        self.inner.books.open(present).await;
     }
 
     /// Says that the state is the newest, now.

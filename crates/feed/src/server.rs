@@ -4,7 +4,11 @@
 //! does not read is cut off and comes back when it can.
 
 mod announcement;
+mod check;
 mod frames;
+mod lines;
+mod passage;
+mod present;
 mod service;
 mod snapshots;
 mod subscriber;
@@ -14,11 +18,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::id::EdgeId;
-use sentinel_core::{Revision, Timestamp};
+use sentinel_core::{Change, Revision, Timestamp};
 use sentinel_token::AssertionKey;
 use tokio::sync::broadcast;
 
 use crate::frame::Frame;
+use crate::need::Need;
 use crate::proto::feed_server::FeedServer;
 use crate::replica::Replica;
 
@@ -44,6 +49,13 @@ pub trait FeedSource: Send + Sync + 'static {
     /// subscribes and every half hour while it stays, and again a moment later where it failed.
     async fn announce(&self, edge: EdgeId, key: AssertionKey) -> Result<(), SourceUnavailable>;
 
+    /// Takes down what the edge's routes ask of the models of services, in place of what it said before: asked when the
+    /// edge subscribes and now and then while it stays, and again a moment later where it failed.
+    async fn announce_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), SourceUnavailable> {
+        let _ = (edge, needs);
+        Ok(())
+    }
+
     /// Signs with the feed key: Ed25519 over `sentinel_token::feed_key::signed_message(context, payload)`.
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64];
 
@@ -61,6 +73,18 @@ pub trait FeedSource: Send + Sync + 'static {
     /// The frames that follow a revision of the present epoch, oldest first: a part of them if they are many (it is
     /// asked again), none if there are none. `None`: the log does not reach back so far.
     async fn frames_since(&self, revision: Revision) -> Result<Option<Vec<Arc<Frame>>>, SourceUnavailable>;
+
+    /// Every change after one revision up to another of the same epoch, in order, from a log that reaches back further
+    /// than `frames_since`. `None`: there is none, or there are more changes than `most`.
+    async fn changes_between(
+        &self,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Result<Option<Vec<Change>>, SourceUnavailable> {
+        let _ = (from, to, most);
+        Ok(None)
+    }
 }
 
 /// The source cannot answer now. The edge tries again.

@@ -15,6 +15,8 @@ pub enum Kind {
     Heartbeat,
     /// What a snapshot's body must be.
     Manifest,
+    /// What the control plane says to questions.
+    Answers,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
             Self::Frame => "sentinel.feed.v1.Frame",
             Self::Heartbeat => "sentinel.feed.v1.Heartbeat",
             Self::Manifest => "sentinel.feed.v1.SnapshotManifest",
+            Self::Answers => "sentinel.feed.v1.Answers",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A change makes a new value. What it does not touch is shared with the old one; a map is copied only when it changes.
 
 mod change;
+mod packed;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 
 use sentinel_authz::{Graph, InvalidTupleForModel, ServiceModelError, Term, TupleChange};
 use sentinel_core::fact::{ModelFact, ServiceKeyFact, SigningKeyFact};
-use sentinel_core::id::{SessionId, TokenId, UserId};
+use sentinel_core::id::{SessionId, TokenId, UserId, WorkspaceId};
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Fact, Revision, Timestamp, Tuple};
 use sentinel_token::{InvalidKeySet, KeySet};
 
 use crate::digest::Digest;
 use crate::frame::Frame;
+use crate::interest::Interest;
 
 /// The replicated state at one revision. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +33,7 @@ pub struct ReplicaState {
     revoked_sessions: Arc<HashMap<SessionId, Timestamp>>,
     revoked_tokens: Arc<HashMap<TokenId, Timestamp>>,
     disabled_users: Arc<HashSet<UserId>>,
+    interest: Interest,
 }
 
 /// Why a change is not applied. The state stays as it was.
@@ -84,6 +87,7 @@ impl ReplicaState {
             revoked_sessions: Arc::default(),
             revoked_tokens: Arc::default(),
             disabled_users: Arc::default(),
+            interest: Interest::all(),
         }
     }
 
@@ -178,6 +182,30 @@ impl ReplicaState {
         self.digest
     }
 
+    /// Which facts it is made of.
+    pub fn interest(&self) -> &Interest {
+        &self.interest
+    }
+
+    /// The same facts, known to be those of an interest.
+    #[must_use]
+    pub fn of_interest(mut self, interest: Interest) -> Self {
+        self.interest = interest;
+        self
+    }
+
+    /// Whether everything about a service in a workspace is here, so that a tuple which is missing means no; with
+    /// `None`, about the service in all workspaces, as questions of its own model need: a group of any workspace may
+    /// stand in its tuples. Where it is not, the control plane has to be asked.
+    pub fn covers(&self, service: &ServiceName, workspace: Option<WorkspaceId>) -> bool {
+        self.interest.covers(service, workspace)
+    }
+
+    /// Whether everything about the members, groups and roles of a workspace is here.
+    pub fn covers_people(&self, workspace: WorkspaceId) -> bool {
+        self.interest.covers_people(Some(workspace))
+    }
+
     /// The relation tuples, ready to be asked.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -238,14 +266,45 @@ impl ReplicaState {
         self.len() == 0
     }
 
+    /// The fact that is here under the key of this one.
+    pub(crate) fn held(&self, fact: &Fact) -> Option<Fact> {
+        match fact {
+            Fact::Tuple(tuple) | Fact::ExpiringTuple { tuple, .. } => {
+                let term = self.graph.term(tuple)?;
+                Some(tuple_fact(tuple.clone(), term))
+            }
+            Fact::Model(model) => self.models.get(&model.service).cloned().map(Fact::Model),
+            Fact::ServiceKey(key) => self.service_keys.get(&key.digest).cloned().map(Fact::ServiceKey),
+            Fact::SigningKey(key) => self.signing_keys.get(&key.kid).cloned().map(Fact::SigningKey),
+            Fact::RevokedSession { session, .. } => {
+                let (session, until) = (*session, *self.revoked_sessions.get(session)?);
+                Some(Fact::RevokedSession { session, until })
+            }
+            Fact::RevokedToken { token, .. } => {
+                let (token, until) = (*token, *self.revoked_tokens.get(token)?);
+                Some(Fact::RevokedToken { token, until })
+            }
+            Fact::DisabledUser(user) => self
+                .disabled_users
+                .contains(user)
+                .then_some(Fact::DisabledUser(*user)),
+        }
+    }
+
     /// Every fact, in no particular order.
     pub fn facts(&self) -> impl Iterator<Item = Fact> + '_ {
+        let tuples = self.graph.terms();
+        tuples
+            .map(|(tuple, term)| tuple_fact(tuple, term))
+            .chain(self.other_facts())
+    }
+
+    /// Every fact that is no tuple, in no particular order.
+    pub(crate) fn other_facts(&self) -> impl Iterator<Item = Fact> + '_ {
         let sessions = self.revoked_sessions.iter();
         let tokens = self.revoked_tokens.iter();
-        self.graph
-            .terms()
-            .map(|(tuple, term)| tuple_fact(tuple, term))
-            .chain(self.models.values().cloned().map(Fact::Model))
+        let models = self.models.values().cloned().map(Fact::Model);
+        models
             .chain(self.service_keys.values().cloned().map(Fact::ServiceKey))
             .chain(self.signing_keys.values().cloned().map(Fact::SigningKey))
             .chain(sessions.map(|(&session, &until)| Fact::RevokedSession { session, until }))

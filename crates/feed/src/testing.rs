@@ -23,7 +23,15 @@ pub(crate) struct FeedKey {
 
 impl FeedKey {
     pub(crate) fn generate() -> Self {
-        let pair = Ed25519KeyPair::generate().expect("a key");
+        Self::of(Ed25519KeyPair::generate().expect("a key"))
+    }
+
+    /// The same key for the same 32 bytes.
+    pub(crate) fn from_seed(seed: &[u8]) -> Self {
+        Self::of(Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes"))
+    }
+
+    fn of(pair: Ed25519KeyPair) -> Self {
         let public = FeedVerifyKey::from_bytes(pair.public_key().as_ref().try_into().expect("32 bytes"));
         Self { pair, public }
     }

@@ -1,8 +1,12 @@
 //! The feed as a whole: the real service, real sockets, the real follower, real files.
 
 mod announcement;
+mod asking;
 mod cuts;
+mod encrypted;
 mod faults;
+mod herd;
+mod parts;
 mod queue;
 mod restart;
 mod rollback;

@@ -13,7 +13,7 @@ use crate::testing::{
     state,
 };
 
-fn route(rule: &str) -> Arc<Route> {
+pub(super) fn route(rule: &str) -> Arc<Route> {
     let text = format!(
         "control_plane: {{ url: http://127.0.0.1:9003, edge_key: some-key }}
 upstreams: {{ docs: {{ url: http://127.0.0.1:9000 }} }}
@@ -28,7 +28,7 @@ routes: [{{ match: \"GET a.example/documents/{{doc_id}}\", to: docs, {rule} }}]"
     )
 }
 
-fn request(document: &str) -> CanonicalRequest {
+pub(super) fn request(document: &str) -> CanonicalRequest {
     let mut fields = HeaderMap::new();
     fields.insert("host", HeaderValue::from_static("a.example"));
     let target = format!("/documents/{document}");
@@ -42,7 +42,7 @@ fn request(document: &str) -> CanonicalRequest {
     CanonicalRequest::parse(parsed, HeadLimits::default()).expect("canonical")
 }
 
-fn user(number: u128, workspace: u128) -> User {
+pub(super) fn user(number: u128, workspace: u128) -> User {
     User {
         id: id(number),
         email: Some("x@example.com".into()),
@@ -67,7 +67,7 @@ fn service(name: &str) -> Service {
     }
 }
 
-fn caller(user: Option<User>, service: Option<Service>) -> Arc<Principal> {
+pub(super) fn caller(user: Option<User>, service: Option<Service>) -> Arc<Principal> {
     Arc::new(Principal::verified(user.map(Arc::new), service.map(Arc::new)))
 }
 

@@ -53,6 +53,9 @@ fn of(record: &Record<'_>, now: Timestamp) -> Vec<u8> {
     if let Some(service) = record.principal.and_then(|principal| principal.service()) {
         line.text("service", service.name.as_str());
     }
+    if let Some(by) = record.decided_by {
+        line.text("decided_by", by.as_str());
+    }
     if let Some(revision) = record.revision {
         line.shown("revision", format_args!("\"{revision}\""));
     }
@@ -138,7 +141,7 @@ mod tests {
 
     use super::*;
     use crate::decision_log::tests::{formatted, principal};
-    use crate::decision_log::{Outcome, Passage};
+    use crate::decision_log::{DecidedBy, Outcome, Passage};
     use crate::request_id::RequestId;
     use sentinel_core::{Denial, Revision};
 
@@ -164,6 +167,7 @@ mod tests {
             outcome in 0..5_usize,
             is_shadow: bool,
             who in 0..4_usize,
+            by in 0..3_usize,
             revision in proptest::option::of((any::<u64>(), any::<u64>())),
             age in proptest::option::of(0..10_000_000_000_000_u64),
             took in 0..100_000_000_u64,
@@ -182,6 +186,7 @@ mod tests {
                 outcome: outcomes[outcome],
                 is_shadow,
                 principal: principal.as_ref(),
+                decided_by: [None, Some(DecidedBy::Replica), Some(DecidedBy::ControlPlane)][by],
                 revision: revision.map(|(epoch, number)| Revision { epoch, number }),
                 replica_age: age.map(Duration::from_micros),
                 duration: Duration::from_micros(took),

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use pingora::http::RequestHeader;
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::OUTLIVES;
 use sentinel_core::{Denial, Timestamp};
+use tokio::time::Instant;
 
-use super::{Admitted, Edge, check_age, credentials_end, guarded, must_be_known};
+use super::judging::{Matter, Moment};
+use super::{Admitted, Edge, UNDISPUTED, check_age, credentials_end, must_be_known};
 use crate::assertion::About;
-use crate::decide::decide;
+use crate::decide::Otherwise;
 use crate::request_id::RequestId;
 
 impl Edge {
@@ -43,11 +46,12 @@ impl Edge {
     ///
     /// # Errors
     /// Why not.
-    pub fn still_admits(&self, admitted: &mut Admitted) -> Result<(), Denial> {
+    pub fn still_admits(self: &Arc<Self>, admitted: &mut Admitted) -> Result<(), Denial> {
         if admitted.permit.route().traffic().is_shadow {
             return Ok(());
         }
-        let latest = self.clock.now() - OUTLIVES;
+        let now = self.clock.now();
+        let latest = now - OUTLIVES;
         let ended = |end: Option<Timestamp>| end.is_some_and(|end| is_expired(end, latest));
         if ended(admitted.credentials_end) {
             return Err(Denial::TokenExpired);
@@ -56,25 +60,43 @@ impl Edge {
         if must_be_known(admitted.permit.route(), &admitted.request) {
             check_age(admitted.permit.route(), age)?;
         }
-        if state.revision() == admitted.judged {
+        // Tuples of services may end by themselves.
+        let may_have_ended =
+            admitted.permit.route().reads_models() && admitted.looked.elapsed() >= UNDISPUTED;
+        if state.revision() == admitted.judged && admitted.told.is_none() && !may_have_ended {
             return Ok(());
         }
+        admitted.looked = Instant::now();
+        let moment = Moment {
+            now,
+            began: admitted.at,
+        };
         let route = Arc::clone(admitted.permit.route());
         let principal = self.authenticate(&admitted.request, &route, &state, admitted.at)?;
         admitted.credentials_end = credentials_end(&principal);
         if ended(admitted.credentials_end) {
             return Err(Denial::TokenExpired);
         }
-        admitted.permit = guarded(|| {
-            decide(
-                &route,
-                &admitted.request.target,
-                &principal,
-                state.graph(),
-                admitted.at,
-            )
-        })?;
-        admitted.judged = state.revision();
-        Ok(())
+        let target = &admitted.request.target;
+        if admitted.told.is_none() {
+            match self.weigh(&route, target, &principal, (&state, moment), None) {
+                Ok(permit) => {
+                    admitted.permit = permit;
+                    admitted.judged = state.revision();
+                    return Ok(());
+                }
+                Err(Otherwise::Denied(denial)) => return Err(denial),
+                Err(Otherwise::Open(_)) => {}
+            }
+        }
+        let matter = Matter {
+            target: target.clone(),
+            at_least: state.revision(),
+            state: Guard::into_inner(state),
+            moment,
+            principal,
+            route,
+        };
+        self.still_told(admitted, matter)
     }
 }

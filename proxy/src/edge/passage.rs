@@ -9,12 +9,13 @@ use http::header::CONTENT_LENGTH;
 use sentinel_config::edge::RatePer;
 use sentinel_core::Denial;
 
-use super::{Edge, Judged, Known, Trace, guarded};
+use super::judging::{Matter, Moment, Told};
+use super::{Edge, Judged, Known, Trace, guarded, wanted_revision};
 use crate::answer::Answer;
 use crate::client::Client;
 use crate::cors::Preflight;
-use crate::decide::{decide, permit_in_shadow};
-use crate::decision_log::Passage;
+use crate::decide::{Knowledge, Otherwise, permit_in_shadow};
+use crate::decision_log::{DecidedBy, Passage};
 use crate::limits::Caller;
 use crate::request::CanonicalRequest;
 use crate::request_id::RequestId;
@@ -78,7 +79,7 @@ impl Edge {
 
         let known = self.know(request, &route, trace).await;
         trace.is_shadow = route.traffic().is_shadow;
-        let judged = self.judge(request, &route, known, trace);
+        let judged = self.judge(request, &route, known, trace).await;
         let judged = judged.inspect_err(|_| trace.is_shadow = false)?;
 
         let caller = Caller::verified(judged.permit.principal());
@@ -115,7 +116,7 @@ impl Edge {
     }
 
     /// The decision; on a route whose decisions do not count, a permit whatever it is.
-    fn judge(
+    async fn judge(
         &self,
         request: &CanonicalRequest,
         route: &Arc<Route>,
@@ -129,9 +130,36 @@ impl Edge {
                     state,
                     now,
                 } = &known;
-                match guarded(|| decide(route, &request.target, principal, state.graph(), *now)) {
+                trace.decided_by = Some(DecidedBy::Replica);
+                let moment = Moment {
+                    now: *now,
+                    began: *now,
+                };
+                match self.weigh(route, &request.target, principal, (state, moment), None) {
                     Ok(permit) => return Ok(known.judged(permit)),
-                    Err(denial) => (denial, known),
+                    Err(Otherwise::Denied(denial)) => (denial, known),
+                    Err(Otherwise::Open(questions)) => {
+                        trace.decided_by = self.asking.as_ref().map(|_| DecidedBy::ControlPlane);
+                        let wanted = wanted_revision(principal, request);
+                        let matter = Matter {
+                            route: Arc::clone(route),
+                            target: request.target.clone(),
+                            principal: Arc::clone(principal),
+                            state: Arc::clone(state),
+                            moment,
+                            at_least: wanted.map_or(state.revision(), |wanted| wanted.max(state.revision())),
+                        };
+                        match self.ask(&matter, questions).await {
+                            Ok(permit) => {
+                                let judged = known.judged(permit);
+                                return Ok(Judged {
+                                    told: Some(Told::now()),
+                                    ..judged
+                                });
+                            }
+                            Err(denial) => (denial, known),
+                        }
+                    }
                 }
             }
             // Nobody is verified.
@@ -149,7 +177,13 @@ impl Edge {
             state,
             now,
         } = &known;
-        let permit = guarded(|| Ok(permit_in_shadow(route, principal, state.graph(), *now)))?;
+        let permit = guarded(|| {
+            Ok(permit_in_shadow(
+                route,
+                principal,
+                Knowledge::replica(state, *now),
+            ))
+        })?;
         let permit = permit.ok_or(denial)?;
         trace.overruled = Some(denial);
         Ok(known.judged(permit))

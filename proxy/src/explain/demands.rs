@@ -1,13 +1,14 @@
 //! A requirement, demand by demand: what holds, by which tuples, and what is missing.
 
+use sentinel_authz::CheckError;
 use sentinel_authz::sentinel::{self, Why};
-use sentinel_authz::{CheckError, Graph};
-use sentinel_config::edge::{IdTemplate, Permission, PermissionTemplate, Requirement};
+use sentinel_config::edge::{IdTemplate, Permission, RelationTemplate, Requirement};
 use sentinel_core::principal::User;
-use sentinel_core::{Denial, Object, Principal, Timestamp, Tuple};
+use sentinel_core::{Object, Principal, Tuple};
 use serde::Serialize;
 
-use crate::decide::part_holds;
+use super::related;
+use crate::decide::{Knowledge, Otherwise, part_holds};
 use crate::request::Target;
 use crate::routes::{Described, Route};
 
@@ -35,25 +36,18 @@ pub(super) struct Judge<'a> {
     pub(super) route: &'a Route,
     pub(super) target: &'a Target,
     pub(super) principal: &'a Principal,
-    pub(super) graph: &'a Graph,
-    pub(super) now: Timestamp,
+    pub(super) known: Knowledge<'a>,
 }
 
 impl Judge<'_> {
     /// A requirement with all its parts.
     pub(super) fn demand(&self, requirement: &Requirement) -> Demand {
-        let outcome = part_holds(
-            requirement,
-            self.route,
-            self.target,
-            self.principal,
-            self.graph,
-            self.now,
-        );
+        let outcome = part_holds(requirement, self.route, self.target, self.principal, self.known);
+        let is_open = matches!(outcome, Err(Otherwise::Open(_)));
         let mut demand = Demand {
             demand: self.words(requirement),
             holds: outcome.is_ok(),
-            code: outcome.err().map(Denial::code),
+            code: outcome.err().map(|otherwise| otherwise.denial().code()),
             by: Vec::new(),
             enough: Vec::new(),
             notes: Vec::new(),
@@ -65,6 +59,18 @@ impl Judge<'_> {
             }
             Requirement::SignedIn => {}
             Requirement::Service(_) => demand.notes.extend(self.wrong_service(demand.holds)),
+            Requirement::Role(_)
+            | Requirement::Action(_)
+            | Requirement::Permission(_)
+            | Requirement::Relation(_)
+                if is_open =>
+            {
+                demand.notes.push(
+                    "this edge does not keep what it depends on: the control plane is asked, if `replicate.fallback` says so"
+                        .to_owned(),
+                );
+            }
+            Requirement::Relation(wanted) => self.ground_relation(wanted, &mut demand),
             Requirement::Role(_) | Requirement::Action(_) | Requirement::Permission(_) => {
                 self.ground(requirement, &mut demand);
             }
@@ -79,15 +85,19 @@ impl Judge<'_> {
             Requirement::Any(_) => "at least one of".to_owned(),
             Requirement::Permission(wanted) => {
                 let (service, kind) = (&wanted.service, &wanted.resource_type);
-                let id = self.object(wanted).unwrap_or("?");
+                let id = self.object(&wanted.id).unwrap_or("?");
                 format!("permission {service}/{kind}/{id}#{}", wanted.permission)
+            }
+            Requirement::Relation(wanted) => {
+                let id = self.object(&wanted.id).unwrap_or("?");
+                format!("relation {}:{id}#{}", wanted.object_type, wanted.relation)
             }
             other => Described(other).to_string(),
         }
     }
 
-    fn object<'s>(&'s self, wanted: &'s PermissionTemplate) -> Option<&'s str> {
-        match &wanted.id {
+    fn object<'s>(&'s self, id: &'s IdTemplate) -> Option<&'s str> {
+        match id {
             IdTemplate::Literal(id) => Some(id),
             IdTemplate::Param(name) => self.route.param(name, self.target),
         }
@@ -126,8 +136,29 @@ impl Judge<'_> {
         }
     }
 
+    /// The same for a relation of a service's own model.
+    fn ground_relation(&self, wanted: &RelationTemplate, demand: &mut Demand) {
+        let (Some(user), Some(id)) = (self.principal.user(), self.object(&wanted.id)) else {
+            demand
+                .notes
+                .push("only a user of the control plane can meet this".to_owned());
+            return;
+        };
+        match related::why(self.known, wanted, id, user) {
+            Ok(Ok(why)) => {
+                demand.by = texts(&why.by);
+                demand.enough = why.enough.iter().map(|way| texts(way)).collect();
+            }
+            Ok(Err(note)) => demand.notes.push(note),
+            Err(error) => demand.notes.push(format!("it cannot be decided: {error}")),
+        }
+        if !demand.holds {
+            demand.notes.extend(self.groups(user));
+        }
+    }
+
     fn why(&self, requirement: &Requirement, user: &User) -> Result<Option<Why>, CheckError> {
-        let (graph, workspace) = (self.graph, user.workspace);
+        let (graph, workspace) = (self.known.graph(), user.workspace);
         Ok(match requirement {
             Requirement::Role(role) => Some(sentinel::why_role(graph, workspace, user.id, *role)?),
             Requirement::Action(wanted) => Some(sentinel::why_act(
@@ -137,7 +168,7 @@ impl Judge<'_> {
                 &wanted.service,
                 &wanted.action,
             )?),
-            Requirement::Permission(wanted) => match self.object(wanted) {
+            Requirement::Permission(wanted) => match self.object(&wanted.id) {
                 Some(id) => Some(sentinel::why_may(
                     graph,
                     workspace,
@@ -162,8 +193,9 @@ impl Judge<'_> {
         let Requirement::Permission(wanted) = requirement else {
             return None;
         };
-        let id = self.object(wanted)?;
-        let homes = sentinel::workspaces_of_resource(self.graph, &wanted.service, &wanted.resource_type, id);
+        let id = self.object(&wanted.id)?;
+        let graph = self.known.graph();
+        let homes = sentinel::workspaces_of_resource(graph, &wanted.service, &wanted.resource_type, id);
         let homes = homes.ok()?;
         match homes.first() {
             None => Some(format!(
@@ -179,7 +211,7 @@ impl Judge<'_> {
     }
 
     fn groups(&self, user: &User) -> Option<String> {
-        let groups = sentinel::groups_of(self.graph, user.id).ok()?;
+        let groups = sentinel::groups_of(self.known.graph(), user.id).ok()?;
         let ids: Vec<&str> = groups.iter().map(Object::id).collect();
         Some(if ids.is_empty() {
             "the user is in no group".to_owned()

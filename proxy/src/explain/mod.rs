@@ -2,6 +2,7 @@
 //! decide. Judged by the code that judges every request, from the replica that an edge keeps on disk.
 
 mod demands;
+mod related;
 mod report;
 mod who;
 
@@ -21,6 +22,7 @@ use sentinel_token::PlainEdgeKey;
 use uuid::Uuid;
 
 use crate::answer::told;
+use crate::decide::Knowledge;
 use crate::policy_tests::{Attempt, Caller, Court, Verdict, user};
 use crate::routes::Table;
 use demands::Judge;
@@ -88,8 +90,7 @@ pub fn explain(config: &Config, stored: &Stored, question: &Question, now: Times
     );
     let court = Court {
         table: &table,
-        graph: state.graph(),
-        now,
+        known: Knowledge::replica(state, now),
     };
     let verdict = court.judge(&attempt);
     let route = verdict.route.as_ref();
@@ -300,8 +301,7 @@ fn requirement(attempt: &Attempt, verdict: &Verdict, court: &Court<'_>) -> Optio
         route,
         target: &request.target,
         principal: verdict.principal.as_deref()?,
-        graph: court.graph,
-        now: court.now,
+        known: court.known,
     };
     Some(judge.demand(require))
 }

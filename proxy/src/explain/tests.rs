@@ -17,6 +17,7 @@ routes:
   - { match: "POST a.example/jobs", to: docs, credentials: user_or_service, require: { any_of: [{ service: indexer }, { role: admin }] } }
   - { match: "GET a.example/hidden", to: docs, require: { role: owner }, strangers: not_found }
   - { match: "GET a.example/watched", to: docs, require: { role: owner }, mode: shadow }
+  - { match: "GET a.example/folders/{id}", to: docs, require: { permission: "docs/folder:{id}#can_read" } }
 "#;
 
 fn asked(request: &str, who: &[Who], facts: Vec<Fact>, age: Option<u64>) -> Result<Report> {
@@ -233,4 +234,48 @@ fn who_is_a_member_of_several_workspaces_must_choose_one() {
     }
     let two = [user_of(VERA), user_of(EDDA)];
     assert!(asked("GET https://a.example/reports", &two, self::facts(), Some(1)).is_err());
+}
+
+#[test]
+fn a_relation_of_a_services_model_has_its_tuples_or_what_would_be_enough() {
+    let asked_of = |folder: &str, who| {
+        let request = format!("GET https://a.example/folders/{folder}");
+        asked(&request, &[user_of(who)], crate::testing::folders(), Some(1)).expect("an explanation")
+    };
+    let allowed = asked_of("7", VERA);
+    let demand = allowed.requirement.clone().expect("judged");
+    assert_eq!(demand.demand, "relation docs/folder:7#can_read");
+    assert_eq!(
+        demand.by,
+        [
+            "docs/folder:7#workspace@workspace:00000000-0000-0000-0000-000000000001",
+            "docs/folder:7#parent@docs/folder:1",
+            "docs/folder:1#viewer@user:00000000-0000-0000-0000-00000000000d",
+        ]
+    );
+    assert!(allowed.answer.allowed);
+    let refused = asked_of("7", EDDA);
+    assert_eq!(refused.answer.code, Some("permission_denied"));
+    let enough = refused.requirement.expect("judged").enough;
+    let person = "user:00000000-0000-0000-0000-00000000000c";
+    for way in ["docs/folder:7#viewer", "docs/folder:1#viewer"] {
+        assert!(enough.contains(&vec![format!("{way}@{person}")]), "{enough:?}");
+    }
+    let elsewhere = asked_of("9", VERA).requirement.expect("judged");
+    assert_eq!(
+        elsewhere.enough,
+        [["docs/folder:9#workspace@workspace:00000000-0000-0000-0000-000000000001"]]
+    );
+    let lacking = asked(
+        "GET https://a.example/folders/7",
+        &[user_of(VERA)],
+        facts(),
+        Some(1),
+    )
+    .expect("judged");
+    assert_eq!(lacking.answer.code, Some("model_mismatch"));
+    assert!(
+        lacking.to_string().contains("the service `docs` has no model"),
+        "{lacking}"
+    );
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use sentinel_authz::sentinel::{self, Grantee, ShareLevel};
-use sentinel_authz::{Graph, TupleChange};
+use sentinel_authz::{Graph, Model, TupleChange};
 use sentinel_config::edge::{Permission, TestCaller, TestToken, TestUser};
 use sentinel_core::id::{RoleId, UserId, WorkspaceId};
 use sentinel_core::principal::{ExternalUser, Service, User};
 use sentinel_core::{Credential, Denial, Principal, Timestamp, Tuple, WorkspaceRole};
 use uuid::Uuid;
 
+use super::relations::{self, Untrue};
 use crate::authn::{Accepts, UserToken};
 use crate::request::Presented;
 
@@ -130,18 +131,23 @@ pub fn user(id: UserId, workspace: WorkspaceId, token: TestToken, until: Timesta
     })
 }
 
-/// What is true about the caller of a test, and nothing else.
+/// What is true about the caller of a test, and nothing else, in this model.
 ///
 /// # Errors
-/// [`Denial::Internal`] if that cannot be written as relations: a defect of this program.
-pub fn graph_of(caller: Option<&TestCaller>) -> Result<Graph, Denial> {
+/// The model does not allow what the test says.
+pub fn graph_of(caller: Option<&TestCaller>, model: &Arc<Model>) -> Result<Graph, Untrue> {
     let user = caller.and_then(|caller| caller.user.as_ref());
-    let tuples = user
-        .map_or(Ok(Vec::new()), tuples)
-        .map_err(|_| Denial::Internal)?;
-    Graph::new(sentinel::model())
-        .apply(tuples.iter().map(TupleChange::Put))
-        .map_err(|_| Denial::Internal)
+    let mut all = user.map_or(Ok(Vec::new()), tuples)?;
+    if let Some(user) = user {
+        all.extend(relations::tuples(
+            &user.relations,
+            model,
+            USER.into(),
+            WORKSPACE.into(),
+        )?);
+    }
+    let graph = Graph::new(Arc::clone(model)).apply(all.iter().map(TupleChange::Put))?;
+    Ok(graph)
 }
 
 fn tuples(user: &TestUser) -> Result<Vec<Tuple>, sentinel_core::tuple::InvalidTuple> {

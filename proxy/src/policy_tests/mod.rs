@@ -5,6 +5,7 @@
 //! no second way to judge a request here, so a test cannot pass by another logic than the one that counts.
 
 mod caller;
+mod relations;
 mod request;
 mod trial;
 mod unwatched;
@@ -16,9 +17,11 @@ use sentinel_config::Problem;
 use sentinel_config::edge::{Config, Expectation, PolicyTest, TestCaller};
 use sentinel_core::{Denial, Timestamp};
 
+use crate::decide::Knowledge;
 use crate::routes::Table;
 
 pub use caller::{Caller, graph_of, user};
+pub use relations::Untrue;
 pub use trial::{Attempt, Court, Verdict};
 pub use unwatched::{Unwatched, unwatched};
 
@@ -75,7 +78,7 @@ pub fn run(config: &Config, table: &Table) -> Result<usize, FailedTests> {
 fn failure(config: &Config, table: &Table, test: &PolicyTest) -> Option<String> {
     let (attempt, verdict) = match try_out(config, table, test) {
         Ok(both) => both,
-        Err(denial) => return Some(format!("`{}` cannot be tried: {denial}", test.request)),
+        Err(why) => return Some(format!("`{}` cannot be tried: {why}", test.request)),
     };
     let is_met = match test.expect {
         Expectation::Allow => verdict.outcome.is_ok(),
@@ -92,17 +95,16 @@ fn failure(config: &Config, table: &Table, test: &PolicyTest) -> Option<String> 
     })
 }
 
-fn try_out(config: &Config, table: &Table, test: &PolicyTest) -> Result<(Attempt, Verdict), Denial> {
+fn try_out(config: &Config, table: &Table, test: &PolicyTest) -> Result<(Attempt, Verdict), Untrue> {
     // Any moment does: what a test is about does not change with time.
     let now = Timestamp::UNIX_EPOCH;
     let caller = Caller::of_test(test.r#as.as_ref(), now + Duration::from_mins(1))?;
     let fields: Vec<(String, String)> = test.headers.clone().into_iter().collect();
     let attempt = Attempt::new(&test.request, &fields, caller, &config.session_cookie);
-    let graph = graph_of(test.r#as.as_ref())?;
+    let graph = graph_of(test.r#as.as_ref(), table.declared_model())?;
     let court = Court {
         table,
-        graph: &graph,
-        now,
+        known: Knowledge::whole(&graph, now),
     };
     let verdict = court.judge(&attempt);
     Ok((attempt, verdict))
@@ -125,7 +127,11 @@ impl fmt::Display for Outcome<'_> {
             },
             None if attempt.request().is_ok() => f.write_str(": no route is for it"),
             None => f.write_str(" before any route is looked at"),
+        }?;
+        if verdict.outcome == Err(Denial::ModelMismatch) {
+            f.write_str(": to judge relations of a service, name the file with its model under `models`")?;
         }
+        Ok(())
     }
 }
 

@@ -256,3 +256,70 @@ routes:
         ""
     );
 }
+
+/// The policy with a model, and what becomes of its tests.
+fn with_model(tests: &str) -> Result<usize, FailedTests> {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(home.path().join("docs.fga"), crate::testing::FOLDERS).expect("written");
+    let text = format!(
+        "control_plane: {{ url: http://127.0.0.1:9003, edge_key: some-key }}
+models: {{ docs: ./docs.fga }}
+upstreams: {{ docs: {{ url: http://127.0.0.1:9000, service: docs }} }}
+routes:
+  - {{ match: \"GET a.example/folders/{{id}}\", to: docs, require: {{ permission: \"folder:{{id}}#can_read\" }} }}
+  - {{ match: \"GET a.example/pages/{{id}}\", to: docs, require: {{ permission: \"wiki/page:{{id}}#viewer\" }} }}
+tests:
+{tests}"
+    );
+    let config = parse_edge(&text, &home.path().join("edge.yaml"), &Environment::new());
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    let table = Table::compile(&config).expect("they go together");
+    run(&config, &table)
+}
+
+#[test]
+fn relations_of_a_services_model_hold_as_a_test_says() {
+    let test = |path: &str, relations: &str, expect: &str| {
+        format!(
+            "  - {{ request: GET https://a.example/{path}, as: {{ user: {{ role: viewer, relations: [{relations}] }} }}, expect: {expect} }}\n"
+        )
+    };
+    let tests = [
+        ("folders/7", "'docs/folder:7#viewer'", "allow"),
+        ("folders/8", "'docs/folder:7#viewer'", "permission_denied"),
+        ("folders/7", "'docs/folder:7#child@docs/folder:1'", "403"),
+        (
+            "folders/7",
+            "'docs/folder:7#parent@docs/folder:1', 'docs/folder:1#viewer'",
+            "allow",
+        ),
+        (
+            "folders/7",
+            "'docs/folder:7#parent@docs/folder:1', 'docs/folder:1#viewer@user:other'",
+            "403",
+        ),
+        (
+            "folders/7",
+            "'docs/folder:7#viewer', 'docs/folder:7#workspace@workspace:other'",
+            "403",
+        ),
+        ("pages/7", "", "model_mismatch"),
+    ];
+    let written: String = tests
+        .iter()
+        .map(|(path, relations, expect)| test(path, relations, expect))
+        .collect();
+    assert_eq!(with_model(&written), Ok(tests.len()));
+    let failed = with_model(&test("folders/7", "'docs/folder:7#can_read'", "allow")).expect_err("computed");
+    let told = failed.to_string();
+    assert!(
+        told.contains("cannot be tried: the model does not allow the tuple `docs/folder:7#can_read@user:"),
+        "{told}"
+    );
+    let failed = with_model(&test("pages/7", "", "allow")).expect_err("no model");
+    let told = failed.to_string();
+    assert!(
+        told.contains("(`model_mismatch`)") && told.contains("name the file with its model under `models`"),
+        "{told}"
+    );
+}

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use sentinel_authz::Graph;
 use sentinel_config::edge::TestRequest;
-use sentinel_core::{Denial, Principal, Status, Timestamp};
+use sentinel_core::{Denial, Principal, Status};
 
 use super::caller::Caller;
 use super::request::canonical;
 use crate::answer::told;
-use crate::decide::decide;
+use crate::decide::{Knowledge, Otherwise, weigh};
 use crate::request::CanonicalRequest;
 use crate::routes::{Route, Table};
 
@@ -21,15 +20,13 @@ pub struct Attempt {
     caller: Caller,
 }
 
-/// The policy, the relations and the moment by which requests are judged.
+/// The policy, the knowledge and the moment by which requests are judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Court<'a> {
     /// The policy.
     pub table: &'a Table,
-    /// The relations.
-    pub graph: &'a Graph,
-    /// The present moment.
-    pub now: Timestamp,
+    /// What is known, and the present moment.
+    pub known: Knowledge<'a>,
 }
 
 /// What becomes of a request.
@@ -87,7 +84,9 @@ impl Court<'_> {
         let route = verdict.route.insert(route);
         let principal = Arc::new(attempt.caller.on(route.accepts(), &request.presented)?);
         let principal = verdict.principal.insert(principal);
-        decide(route, &request.target, principal, self.graph, self.now).map(drop)
+        weigh(route, &request.target, principal, self.known)
+            .map(drop)
+            .map_err(Otherwise::denial)
     }
 }
 

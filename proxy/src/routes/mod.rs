@@ -19,11 +19,13 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
+use sentinel_authz::{Model, sentinel};
 use sentinel_config::edge::{
     self, Access, Config, Expected, HostPattern, PathPattern, RoutePattern, RouteSettings, Segment,
 };
 
 use crate::authn::Accepts;
+use crate::relations::{self, InvalidModels, Wanted};
 use crate::request::{CanonicalRequest, Target};
 use crate::traffic::{InvalidTraffic, Traffic};
 use crate::upstreams::Upstream;
@@ -38,6 +40,7 @@ pub struct Route {
     params: Vec<(Box<str>, usize)>,
     tail: Option<usize>,
     access: Access,
+    reads_models: bool,
     upstream_name: Box<str>,
     upstream: Arc<Upstream>,
     max_staleness: Duration,
@@ -55,6 +58,8 @@ pub struct Table {
     /// By what stands behind the first dot.
     wildcard: HashMap<Box<str>, Trie<Choices>>,
     any: Trie<Choices>,
+    /// Sentinel's model, and those of services that stand beside the policy as files.
+    model: Arc<Model>,
 }
 
 /// The routes with one method, host and path, those with the most conditions first.
@@ -117,15 +122,20 @@ pub enum InvalidRoutes {
         /// What is wrong with the rule.
         reason: InvalidTraffic,
     },
+    /// The models of services and the routes do not go together.
+    #[error(transparent)]
+    Models(#[from] InvalidModels),
 }
 
 impl Table {
     /// The routes of a configuration.
     ///
     /// # Errors
-    /// Two routes of equal rank, or a route without an upstream.
+    /// Two routes of equal rank, a route without an upstream, or one that asks for what its service's model does not have.
     pub fn compile(config: &Config) -> Result<Self, InvalidRoutes> {
-        Self::of(config, &config.routes)
+        let mut table = Self::of(config, &config.routes)?;
+        table.model = relations::declared(config, &Wanted::all(&table))?;
+        Ok(table)
     }
 
     /// Some routes of a configuration: to find out what would be without the others.
@@ -146,6 +156,7 @@ impl Table {
             exact: HashMap::new(),
             wildcard: HashMap::new(),
             any: Trie::default(),
+            model: sentinel::model(),
         };
         for (number, route) in routes.into_iter().enumerate() {
             let upstream = upstreams
@@ -161,6 +172,7 @@ impl Table {
                     params: params(&route.pattern.path),
                     tail: tail(&route.pattern.path),
                     access: route.access.clone(),
+                    reads_models: !relations::in_access(&route.access).is_empty(),
                     upstream_name: route.to.as_str().into(),
                     upstream: Arc::clone(upstream),
                     max_staleness: config.max_staleness(route),
@@ -206,6 +218,12 @@ impl Table {
             found => found,
         };
         self.routes.get(found?)
+    }
+
+    /// Sentinel's model, and those of services that stand beside the policy as files: its tests are judged by it, and no
+    /// request.
+    pub fn declared_model(&self) -> &Arc<Model> {
+        &self.model
     }
 
     /// All routes, in the order of the file.
@@ -257,6 +275,11 @@ impl Route {
     /// Who may pass.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Whether relations of services' own models decide about it.
+    pub fn reads_models(&self) -> bool {
+        self.reads_models
     }
 
     /// The service that the route leads to.

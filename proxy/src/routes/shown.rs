@@ -66,6 +66,7 @@ impl fmt::Display for Described<'_> {
                 }?;
                 write!(f, "#{}", template.permission)
             }
+            Requirement::Relation(template) => write!(f, "relation {template}"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sentinel_config::parse_edge;
 use sentinel_core::{Fact, ManualClock, SystemRandom};
-use sentinel_feed::Replica;
+use sentinel_feed::{Ask, Replica, ReplicaState};
 use sentinel_proxy::doorway::Limits;
 use sentinel_proxy::serve::{Parts, Running, start_with};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -107,6 +107,26 @@ impl World {
         facts: Vec<Fact>,
         limits: Limits,
     ) -> Self {
+        Self::build_of(listen, sections, state(facts), None, limits).await
+    }
+
+    /// With sections and routes of its own, in touch, with this state and somebody to ask what is not in it.
+    pub(crate) async fn asking(sections: &str, state: ReplicaState, asks: Option<Arc<dyn Ask>>) -> Self {
+        let sections = |service| {
+            format!("upstreams: {{ docs: {{ url: 'http://{service}', service: docs }} }}\n{sections}")
+        };
+        let world = Self::build_of("", sections, state, asks, Limits::default()).await;
+        world.replica.touch();
+        world
+    }
+
+    async fn build_of(
+        listen: &str,
+        sections: impl FnOnce(SocketAddr) -> String,
+        state: ReplicaState,
+        asks: Option<Arc<dyn Ask>>,
+        limits: Limits,
+    ) -> Self {
         let service = Recorder::start().await;
         let sections = sections(service.address);
         // Some bring a control plane of their own.
@@ -122,12 +142,13 @@ impl World {
         );
         let config = parse_edge(&text, Path::new("edge.yaml"), &BTreeMap::new()).expect("a configuration");
         let replica = Replica::new();
-        replica.install(state(facts));
+        replica.install(state);
         let clock = Arc::new(ManualClock::at(at(NOW)));
         let parts = Parts {
             replica: replica.clone(),
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
+            asks,
         };
         let running = start_with(&config, parts, limits).await.expect("started");
         Self {

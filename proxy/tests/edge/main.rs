@@ -24,6 +24,7 @@ mod login;
 mod operator;
 mod proxies;
 mod rates;
+mod relations;
 mod retries;
 mod rewrites;
 mod shadow;

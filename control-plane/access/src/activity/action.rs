@@ -138,6 +138,10 @@ words! {
         PermissionVisibilityChanged = "permission_visibility_changed";
         /// All resources of a service were forgotten.
         PermissionsPurged = "permissions_purged";
+        /// A service got another permission model.
+        ModelWritten = "model_written";
+        /// Many relation tuples of a service were deleted at once.
+        TuplesDeleted = "tuples_deleted";
         /// A client app was made.
         ClientAppCreated = "client_app_created";
         /// A client app was changed.

@@ -13,6 +13,7 @@ use crate::error::AccessError;
 use crate::members::{Authority, repository as memberships};
 use crate::permissions::repository as permissions;
 use crate::projection;
+use crate::relations;
 use crate::roles;
 use crate::sources::Sources;
 use crate::text::{Description, Name};
@@ -163,6 +164,7 @@ impl Groups {
             )?));
         }
         roles::purge::of_group(tx, &group).await?;
+        relations::purge::of_group(tx, group.id).await?;
         for user in repository::delete_members(tx, &group).await? {
             tx.record(Change::Delete(projection::group_membership(group.id, user)));
         }

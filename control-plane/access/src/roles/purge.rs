@@ -13,6 +13,7 @@ use super::{Role, ServiceAction};
 use crate::error::AccessError;
 use crate::groups::Group;
 use crate::projection;
+use crate::relations;
 
 /// The roles that the user has for himself in the workspace; those of groups go with his places in them.
 pub(crate) async fn of_member(
@@ -43,6 +44,7 @@ pub(crate) async fn of_workspace(tx: &mut WriteTx, workspace: WorkspaceId) -> Re
         tx.record(Change::Delete(projection::role_holder(role, grantee)));
     }
     for (role, workspace) in roles::delete_of_workspace(tx, workspace).await? {
+        relations::purge::of_role(tx, role).await?;
         tx.record(Change::Delete(projection::role(role, workspace)));
     }
     Ok(())
@@ -69,7 +71,7 @@ pub(super) async fn of_role(tx: &mut WriteTx, role: &Role) -> Result<(), AccessE
     for grantee in holders::delete_of_role(tx, role).await? {
         tx.record(Change::Delete(projection::role_holder(role.id, grantee)));
     }
-    Ok(())
+    relations::purge::of_role(tx, role.id).await
 }
 
 fn record(tx: &mut WriteTx, gone: &[Grant]) -> Result<(), AccessError> {

@@ -11,6 +11,7 @@ use crate::invitations::repository as invitations;
 use crate::members::repository as memberships;
 use crate::permissions::repository as permissions;
 use crate::projection;
+use crate::relations;
 use crate::roles;
 
 pub(super) async fn purge(tx: &mut WriteTx, workspace: WorkspaceId) -> Result<(), AccessError> {
@@ -30,10 +31,12 @@ pub(super) async fn purge(tx: &mut WriteTx, workspace: WorkspaceId) -> Result<()
         tx.record(Change::Delete(projection::group_membership(group, user)));
     }
     for group in groups::delete_of_workspace(tx, workspace).await? {
+        relations::purge::of_group(tx, group.id).await?;
         tx.record(Change::Delete(projection::group(&group)));
     }
     for membership in memberships::delete_of_workspace(tx, workspace).await? {
         tx.record(Change::Delete(projection::membership(&membership)));
     }
+    relations::purge::of_workspace(tx, workspace).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ mod groups;
 mod invitations;
 mod members;
 mod permissions;
+mod relations;
 mod replay;
 mod roles;
 mod sharing;

@@ -6,13 +6,15 @@ use std::time::Duration;
 use sentinel_access::AccessError;
 use sentinel_access::members::Authority;
 use sentinel_access::permissions::{NewResource, Visibility};
+use sentinel_access::relations::{Filter, ModelOptions, RelationError, RelationTuple, TupleWrite};
 use sentinel_access::roles::NewAction;
 use sentinel_access::service_apps::{NewServiceApp, ServiceAppChange};
 use sentinel_access::users::User;
 use sentinel_access::workspaces::NewWorkspace;
 use sentinel_authz::sentinel::{Grantee, ShareLevel};
 use sentinel_core::id::{GroupId, PermissionId, RoleId, ServiceActionId, ServiceAppId, UserId, WorkspaceId};
-use sentinel_core::{Change, EmailKey, Fact, Revision, WorkspaceRole};
+use sentinel_core::name::ServiceName;
+use sentinel_core::{Change, Clock as _, EmailKey, Fact, Revision, Tuple, WorkspaceRole};
 use sentinel_store::{ChangesAfter, on_both_backends};
 
 use crate::world::{World, document_of, key, token};
@@ -24,6 +26,18 @@ const OPERATIONS: u32 = 900;
 const COMPARE_EVERY: u32 = 60;
 
 const SERVICES: [&str; 2] = ["docs", "wiki"];
+
+/// What must have been there for a comparison to mean anything.
+const PARTS: [&str; 8] = [
+    "#assignee@user",
+    "#assignee@group",
+    "#granted@role",
+    "model docs ",
+    "tuple wiki/folder:",
+    "expiring-tuple ",
+    "#viewer@role",
+    "#viewer@group",
+];
 
 /// A generator whose runs can be repeated (`SplitMix64`).
 struct Dice(u64);
@@ -69,7 +83,7 @@ async fn step(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), Acc
     let by = Authority::of_administrator(workspace, Some(user.id));
     let service = SERVICES[dice.roll(2)];
     let visibility = [Visibility::Private, Visibility::Workspace][dice.roll(2)];
-    match dice.roll(30) {
+    match dice.roll(36) {
         0 => made
             .workspaces
             .push(create_workspace(world, user.id, made.workspaces.len()).await?),
@@ -137,6 +151,7 @@ async fn step(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), Acc
         14..=17 => of_resource(world, dice, made, (&user, &other), (workspace, group), visibility).await?,
         18 => of_app(world, dice, made).await?,
         19..=28 => of_role(world, dice, made, (workspace, group), other.id).await?,
+        29..=34 => of_relations(world, dice, made, &other, (workspace, group)).await?,
         _ => {
             let is_active = dice.roll(2) == 0;
             world
@@ -310,6 +325,103 @@ async fn of_role(
     Ok(())
 }
 
+/// Models that leave out what the other has, so that tuples of one do not fit the other.
+const MODELS: [&str; 2] = [
+    "model
+  schema 1.1
+type user
+type folder
+  relations
+    define workspace: [workspace]
+    define viewer: [user, group#member, role#assignee]",
+    "model
+  schema 1.1
+type folder
+  relations
+    define workspace: [workspace]
+    define viewer: [user, user:*, group#member, role#assignee]
+    define editor: [user, group#member]",
+];
+
+async fn of_relations(
+    world: &World,
+    dice: &mut Dice,
+    made: &Made,
+    user: &User,
+    (workspace, group): (WorkspaceId, GroupId),
+) -> Result<(), AccessError> {
+    let service: ServiceName = SERVICES[dice.roll(2)].parse().expect("name");
+    let (_, role) = dice
+        .one(&made.roles)
+        .unwrap_or_else(|| (workspace, uuid::Uuid::nil().into()));
+    let mut any = |relations: &[&str]| -> Tuple {
+        let relation = relations[dice.roll(relations.len())];
+        let subject = match (relation, dice.roll(5)) {
+            ("workspace", _) => format!("workspace:{workspace}"),
+            (_, 0 | 1) => format!("user:{}", user.id),
+            (_, 2) => "user:*".to_owned(),
+            (_, 3) => format!("role:{role}#assignee"),
+            _ => format!("group:{group}#member"),
+        };
+        let object = format!("{service}/folder:{}", dice.roll(6));
+        format!("{object}#{relation}@{subject}").parse().expect("a tuple")
+    };
+    let (first, second, third) = (
+        any(&["viewer", "editor", "workspace"]),
+        any(&["viewer", "workspace"]),
+        any(&["viewer"]),
+    );
+    let seconds = i64::try_from(dice.roll(4)).expect("small") * 20;
+    let until = (seconds > 0).then(|| world.store.clock.now() + Duration::from_secs(seconds.unsigned_abs()));
+    match dice.roll(10) {
+        0 | 1 => {
+            let text = MODELS[dice.roll(2)];
+            world
+                .write(async |tx, access| {
+                    let options = ModelOptions::default();
+                    access
+                        .relations
+                        .write_model(tx, &service, None, text, options)
+                        .await
+                })
+                .await?;
+        }
+        2 => {
+            let kind = Some(format!("{service}/folder"));
+            let id = dice.roll(6).to_string();
+            let filter = Filter::new(kind, Some(&id), None, None, None).expect("a filter");
+            world
+                .write(async |tx, access| access.relations.delete(tx, &service, None, &filter).await)
+                .await?;
+        }
+        3 => {
+            world.store.clock.advance(Duration::from_secs(15));
+            world
+                .write(async |tx, access| access.relations.purge_expired(tx).await)
+                .await?;
+        }
+        _ => {
+            let put = |tuple, until| RelationTuple { tuple, until };
+            let asked = TupleWrite {
+                puts: vec![put(first, until), put(second, None)],
+                deletes: vec![third],
+                preconditions: Vec::new(),
+            };
+            world
+                .write(async |tx, access| {
+                    match access.relations.write(tx, &service, &asked, None).await {
+                        Ok(_) => Ok(()),
+                        Err(RelationError::Access(error)) => Err(error),
+                        // A refusal leaves nothing behind, also when the transaction goes on.
+                        Err(_) => Err(AccessError::NoModel),
+                    }
+                })
+                .await?;
+        }
+    }
+    Ok(())
+}
+
 async fn of_app(world: &World, dice: &mut Dice, made: &mut Made) -> Result<(), AccessError> {
     made.keys = made.keys.wrapping_add(1);
     let fresh = key(made.keys);
@@ -380,6 +492,8 @@ async fn create_workspace(world: &World, owner: UserId, number: usize) -> Result
 fn key_of(fact: &Fact) -> String {
     match fact {
         Fact::ServiceKey(key) => format!("service-key {:?}", key.digest),
+        Fact::Tuple(tuple) | Fact::ExpiringTuple { tuple, .. } => format!("tuple {tuple}"),
+        Fact::Model(model) => format!("model {}", model.service),
         other => other.to_string(),
     }
 }
@@ -447,13 +561,13 @@ on_both_backends! {
             if number % COMPARE_EVERY == 0 {
                 let facts = world.facts().await;
                 assert_eq!(replayed(&world).await, facts, "after {number} operations");
-                seen.extend(["#assignee@user", "#assignee@group", "#granted@role"].into_iter().filter(|part| {
+                seen.extend(PARTS.into_iter().filter(|part| {
                     facts.iter().any(|fact| fact.contains(part))
                 }));
             }
         }
         assert!(done > OPERATIONS / 4 && refused > 0, "{done} done, {refused} refused: too one-sided to mean anything");
-        assert_eq!(seen.len(), 3, "only {seen:?} of roles were ever there to be compared");
+        assert_eq!(seen.len(), PARTS.len(), "only {seen:?} were ever there to be compared");
         // The engine takes every tuple of the result.
         world.graph().await;
     }

@@ -12,7 +12,7 @@ use sentinel_access::users::{NewUser, User};
 use sentinel_access::workspaces::NewWorkspace;
 use sentinel_access::{Access, AccessError, facts};
 use sentinel_authz::sentinel::{self, ShareLevel};
-use sentinel_authz::{Graph, TupleChange};
+use sentinel_authz::{Graph, Term, TupleChange};
 use sentinel_core::id::{GroupId, ResourceId, UserId, WorkspaceId};
 use sentinel_core::name::ServiceName;
 use sentinel_core::principal::{self, Credential};
@@ -207,9 +207,14 @@ impl World {
         let facts = self.read(async |tx, _| facts(tx).await).await.expect("facts");
         let tuples = facts.iter().filter_map(|fact| match fact {
             Fact::Tuple(tuple) => Some(TupleChange::Put(tuple)),
+            Fact::ExpiringTuple { tuple, until } => Some(TupleChange::put(tuple, Term::Until(*until))),
             _ => None,
         });
-        Graph::new(sentinel::model())
+        let models = facts.iter().filter_map(|fact| match fact {
+            Fact::Model(model) => Some((&model.service, model.text.as_str())),
+            _ => None,
+        });
+        Graph::new(sentinel::model_with(models).expect("models beside each other"))
             .apply(tuples)
             .expect("the model knows every tuple")
     }

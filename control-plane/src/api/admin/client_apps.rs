@@ -86,9 +86,9 @@ async fn create(
         .client_apps
         .create(&mut tx, Some(admin.id), body.name, body.redirect_uris)
         .await?;
-    tx.commit().await?;
+    let committed = commit(&app, tx).await?;
     app.origins.forget().await;
-    Ok((StatusCode::CREATED, Json(ClientAppBody::from(made))))
+    Ok((StatusCode::CREATED, committed, Json(ClientAppBody::from(made))))
 }
 
 async fn show(

@@ -9,6 +9,7 @@ mod role_holders;
 mod roles;
 mod service_actions;
 mod service_apps;
+mod service_models;
 pub mod stats;
 mod users;
 mod workspaces;
@@ -35,6 +36,7 @@ pub fn routes() -> Router<App> {
         .merge(roles::routes())
         .merge(service_actions::routes())
         .merge(service_apps::routes())
+        .merge(service_models::routes())
         .merge(stats::routes())
         .merge(users::routes())
         .merge(workspaces::routes())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Level;
 use crate::app::App;
+use crate::commit::AnsweredAt;
 use crate::extract::{Json, ServiceAndUser};
 use crate::problem::ApiError;
 
@@ -102,7 +103,10 @@ struct AccessibleAnswer {
     cursor: Option<ResourceId>,
 }
 
-async fn check(caller: ServiceAndUser, Json(body): Json<CheckBody>) -> Result<Json<CheckAnswer>, ApiError> {
+async fn check(
+    caller: ServiceAndUser,
+    Json(body): Json<CheckBody>,
+) -> Result<(AnsweredAt, Json<CheckAnswer>), ApiError> {
     if body.checks.len() > MAX_CHECKS {
         return Err(ApiError::invalid(
             ["body", "checks"],
@@ -129,13 +133,16 @@ async fn check(caller: ServiceAndUser, Json(body): Json<CheckBody>) -> Result<Js
         .zip(answers)
         .map(|(item, allowed)| item.answered(allowed))
         .collect();
-    Ok(Json(CheckAnswer { results }))
+    Ok((
+        AnsweredAt(caller.user.state().revision()),
+        Json(CheckAnswer { results }),
+    ))
 }
 
 async fn accessible(
     caller: ServiceAndUser,
     Json(body): Json<AccessibleBody>,
-) -> Result<Json<AccessibleAnswer>, ApiError> {
+) -> Result<(AnsweredAt, Json<AccessibleAnswer>), ApiError> {
     if body.limit.is_some_and(|limit| !(1..=MAX_LIMIT).contains(&limit)) {
         return Err(ApiError::invalid(
             ["body", "limit"],
@@ -152,9 +159,10 @@ async fn accessible(
     };
     let graph = caller.user.state().graph();
     let found = permissions::accessible(graph, caller.service.name(), caller.user.user(), &listing)?;
-    Ok(Json(AccessibleAnswer {
+    let answer = AccessibleAnswer {
         resource_ids: found.ids,
         has_full_access: found.has_full_access,
         cursor: found.next,
-    }))
+    };
+    Ok((AnsweredAt(caller.user.state().revision()), Json(answer)))
 }

@@ -43,6 +43,7 @@ const STEPS: &[Step] = steps! {
     2 "roles and actions": "0002_roles_and_actions";
     3 "invitations and authz sessions": "0003_invitations_and_authz_sessions";
     4 "edge assertion keys": "0004_edge_assertion_keys";
+    5 "models and relation tuples": "0005_models_and_relation_tuples";
 };
 
 /// The numbers of all steps, in order.

@@ -2,20 +2,39 @@
 
 use sentinel_core::{Timestamp, Tuple};
 
-use super::Graph;
-use crate::{CheckError, Page, Query};
+use super::bounds::Bounds;
+use super::ends::Moment;
+use super::link::Link;
+use super::search::{Search, UNMENTIONED, Who};
+use super::trace::{Trace, Untraced};
+use super::{Found, Graph};
+use crate::model::RelationId;
+use crate::{CheckError, Query};
 
-/// A graph at a moment: tuples whose end has come do not hold.
+/// A graph at a moment: tuples whose end has come do not hold, from the moment of their end on.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'g> {
-    graph: &'g Graph,
-    now: Timestamp,
+    pub(super) graph: &'g Graph,
+    pub(super) now: Timestamp,
+}
+
+/// A question in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) object: Option<u32>,
+    pub(super) relation: RelationId,
+    pub(super) who: Who,
 }
 
 impl Graph {
     /// The graph as it is at a moment.
     pub fn at(&self, now: Timestamp) -> At<'_> {
         At { graph: self, now }
+    }
+
+    /// The graph before any end has come: for questions about Sentinel's own types, whose tuples never end.
+    pub(crate) fn timeless(&self) -> At<'_> {
+        self.at(Timestamp::MIN_UTC)
     }
 }
 
@@ -30,37 +49,115 @@ impl<'g> At<'g> {
         self.now
     }
 
-    /// Whether the subject stands in the relation to the object. Objects that no tuple mentions have no relations.
+    /// Whether the subject stands in the relation to the object. To objects that no tuple mentions nobody does.
     ///
     /// # Errors
     ///
     /// The model does not know the names, or the question has no answer within the engine's bounds. Callers deny.
     pub fn check(self, query: &Query<'_>) -> Result<bool, CheckError> {
-        self.graph.check(query)
+        self.is(self.resolve(query)?, Bounds::ENGINE)
     }
 
-    /// As [`Graph::explain`].
+    /// Many questions about the same graph at the same moment, each with its own answer, in their order.
+    pub fn batch_check(self, queries: &[Query<'_>]) -> Vec<Result<bool, CheckError>> {
+        queries.iter().map(|query| self.check(query)).collect()
+    }
+
+    /// The tuples that make the relation hold, from the object to the subject; `None` if it does not hold. Where
+    /// several parts must hold together, the tuples of each follow one another. No tuple is needed where the subject is
+    /// the userset itself.
     ///
     /// # Errors
     ///
     /// As [`At::check`].
     pub fn explain(self, query: &Query<'_>) -> Result<Option<Vec<Tuple>>, CheckError> {
-        self.graph.explain(query)
+        let asked = self.resolve(query)?;
+        let state = &self.graph.inner.state;
+        let moment = state.ends.at(self.now);
+        let (holds, way) = search::<_, true>(self.graph, moment, asked, Bounds::ENGINE, Vec::<Link>::new())?;
+        Ok(holds.then(|| way.into_iter().filter_map(|link| state.tuple(link)).collect()))
     }
 
-    /// As [`Graph::list_objects`].
-    ///
-    /// # Errors
-    ///
-    /// The model does not know the names.
-    pub fn list_objects(
-        self,
-        object_type: &str,
-        relation: &str,
-        subject: (&str, &str),
-        page: Page<'_>,
-    ) -> Result<Vec<String>, CheckError> {
-        let (kind, id) = subject;
-        self.graph.list_objects(object_type, "", relation, kind, id, page)
+    /// The answer of a search that remembers everything from its first step on.
+    #[cfg(test)]
+    pub(crate) fn check_with_memo(self, query: &Query<'_>) -> Result<bool, CheckError> {
+        let bounds = Bounds {
+            without_memo: 0,
+            ..Bounds::ENGINE
+        };
+        self.is(self.resolve(query)?, bounds)
     }
+
+    /// A question in numbers.
+    pub(super) fn resolve(self, query: &Query<'_>) -> Result<Asked, CheckError> {
+        let object = (query.object_type, query.object_id);
+        let [mut object, subject] = self
+            .graph
+            .find([object, (query.subject_type, query.subject_id)])?;
+        let relation = self
+            .graph
+            .inner
+            .state
+            .model
+            .ask_relation(object.kind, query.relation)?;
+        let mut who = self.who(subject, query.subject_id, query.subject_relation)?;
+        let is_its_own = (query.object_type, query.object_id) == (query.subject_type, query.subject_id);
+        if query.subject_relation.is_some() && object.number.is_none() && is_its_own {
+            object.number = Some(UNMENTIONED);
+            who.number = Some(UNMENTIONED);
+        }
+        Ok(Asked {
+            object: object.number,
+            relation,
+            who,
+        })
+    }
+
+    /// Whom a question is about: an object, everyone, or a userset.
+    pub(super) fn who(self, subject: Found, id: &str, userset: Option<&str>) -> Result<Who, CheckError> {
+        let who = self.graph.who(subject);
+        Ok(match userset {
+            Some(relation) => Who {
+                userset: self
+                    .graph
+                    .inner
+                    .state
+                    .model
+                    .ask_relation(subject.kind, relation)?,
+                everyone: None,
+                ..who
+            },
+            None if id == "*" => Who {
+                number: who.everyone,
+                ..who
+            },
+            None => who,
+        })
+    }
+
+    /// The answer to a question in numbers.
+    pub(super) fn is(self, asked: Asked, bounds: Bounds) -> Result<bool, CheckError> {
+        let moment = self.graph.inner.state.ends.at(self.now);
+        let (holds, Untraced) = if moment.is_one() || asked.who.userset != RelationId::NONE {
+            search::<_, true>(self.graph, moment, asked, bounds, Untraced)?
+        } else {
+            search::<_, false>(self.graph, moment, asked, bounds, Untraced)?
+        };
+        Ok(holds)
+    }
+}
+
+fn search<T: Trace, const FULL: bool>(
+    graph: &Graph,
+    moment: Moment<'_>,
+    asked: Asked,
+    bounds: Bounds,
+    trace: T,
+) -> Result<(bool, T), CheckError> {
+    let Some(object) = asked.object else {
+        return Ok((false, trace));
+    };
+    let mut search = Search::<T, FULL>::new(&graph.inner.state, moment, asked.who, bounds, trace);
+    let holds = search.holds(object, asked.relation)?;
+    Ok((holds, search.trace))
 }

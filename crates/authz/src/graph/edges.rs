@@ -49,12 +49,19 @@ impl Edges {
 
 impl From<Vec<Edge>> for Edges {
     fn from(edges: Vec<Edge>) -> Self {
+        Self::from_slice(&edges)
+    }
+}
+
+impl Edges {
+    /// These tuples, which are in order.
+    pub(super) fn from_slice(edges: &[Edge]) -> Self {
         let mut few = Self::default();
         match (&mut few, u8::try_from(edges.len())) {
             (Self::Few(count, places), Ok(length)) if edges.len() <= FEW => {
                 *count = length;
                 for (place, edge) in places.iter_mut().zip(edges) {
-                    *place = edge;
+                    *place = *edge;
                 }
                 few
             }

@@ -20,6 +20,32 @@ struct End {
     until: i64,
 }
 
+/// A moment in a graph. The end of a tuple has come at it, not after it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'e> {
+    /// `None` if no tuple ends.
+    ends: Option<&'e Ends>,
+    now: i64,
+}
+
+impl Moment<'_> {
+    /// Where every tuple lasts.
+    pub(super) const ANY: Self = Self { ends: None, now: 0 };
+
+    /// Whether it matters which moment it is.
+    pub(super) fn is_one(self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// Whether a tuple that is there has not ended.
+    pub(super) fn lasts(self, link: &Link) -> bool {
+        let end = self
+            .ends
+            .and_then(|ends| ends.table.find(key(link), |end| end.link == *link));
+        end.is_none_or(|end| end.until > self.now)
+    }
+}
+
 impl Slot for End {
     const VACANT: Self = Self {
         link: Link {
@@ -68,6 +94,14 @@ impl Ends {
         let found = self.table.find(key(link), |end| end.link == *link)?;
         // What was a time is one.
         Timestamp::from_timestamp_micros(found.until)
+    }
+
+    /// This moment, for a search that heeds the ends.
+    pub(super) fn at(&self, now: Timestamp) -> Moment<'_> {
+        Moment {
+            ends: (!self.is_empty()).then_some(self),
+            now: now.timestamp_micros(),
+        }
     }
 
     /// Sets or takes away the end of a tuple.

@@ -20,56 +20,72 @@ pub(crate) fn split(id: &str) -> (&str, Option<u128>) {
 
 /// Puts an id together again.
 pub(super) fn join(head: &str, tail: Option<u128>) -> String {
-    let Some(uuid) = tail else {
-        return head.to_owned();
-    };
-    let field = |shift: u32, digits: u32| {
-        let mask = u128::MAX.checked_shr(u128::BITS.saturating_sub(digits.saturating_mul(4)));
-        uuid.checked_shr(shift).unwrap_or(0) & mask.unwrap_or(0)
-    };
-    format!(
-        "{head}{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        field(96, 8),
-        field(80, 4),
-        field(64, 4),
-        field(48, 4),
-        field(0, 12)
-    )
-}
-
-/// What a byte means as a lower-case hexadecimal digit; more than 15 if it is none.
-fn digit(byte: u8) -> u8 {
-    match byte {
-        b'0'..=b'9' => byte.wrapping_sub(b'0'),
-        b'a'..=b'f' => byte.wrapping_sub(b'a').wrapping_add(10),
-        _ => u8::MAX,
+    let mut text = String::with_capacity(head.len().saturating_add(LENGTH));
+    text.push_str(head);
+    if let Some(uuid) = tail {
+        write_uuid(&mut text, uuid);
     }
+    text
 }
 
+/// Adds the canonical text of a UUID.
+pub(super) fn write_uuid(text: &mut String, uuid: u128) {
+    let mut places = [b'-'; LENGTH];
+    let digits = places
+        .iter_mut()
+        .enumerate()
+        .filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+    let halves = uuid
+        .to_be_bytes()
+        .into_iter()
+        .flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    for ((_, place), value) in digits.zip(halves) {
+        *place = if value < 10 {
+            value.wrapping_add(b'0')
+        } else {
+            value.wrapping_add(b'a').wrapping_sub(10)
+        };
+    }
+    // All of it is ASCII.
+    text.push_str(str::from_utf8(&places).unwrap_or_default());
+}
+
+/// Reads the text in four pieces of eight digits.
 fn read(text: &[u8; LENGTH]) -> Option<u128> {
-    let mut halves = [0_u64; 2];
-    // Bits of everything that is not as it must be.
-    let mut wrong = 0;
-    let (first, second) = text.split_at_checked(19)?;
-    for (half, part) in halves.iter_mut().zip([first, second]) {
-        for (place, byte) in part.iter().enumerate() {
-            // Counted within its half, hyphens stand at 8, 13 and 18 of the first and at 4 of the second.
-            let hyphen = if part.len() == 19 {
-                matches!(place, 8 | 13 | 18)
-            } else {
-                place == 4
-            };
-            if hyphen {
-                wrong |= byte ^ b'-';
-            } else {
-                let digit = digit(*byte);
-                wrong |= digit & 0xf0;
-                *half = (*half << 4) | u64::from(digit & 0x0f);
-            }
-        }
+    let fours = [0, 4, 9, 14, 19, 24, 28, 32].map(|start| -> [u8; 4] {
+        let found = text.get(start..).and_then(<[u8]>::first_chunk);
+        found.copied().unwrap_or_default()
+    });
+    let (pieces, _) = fours.as_flattened().as_chunks();
+    let (mut uuid, mut all_wrong) = (0, 0);
+    for piece in pieces {
+        let [number, wrong] = digits(*piece);
+        uuid = (uuid << 32) | u128::from(number);
+        all_wrong |= wrong;
     }
-    let [high, low] = halves;
-    (wrong == 0).then_some((u128::from(high) << 64) | u128::from(low))
+    let hyphens = [8, 13, 18, 23].map(|place| text.get(place) == Some(&b'-'));
+    (all_wrong == 0 && hyphens == [true; 4]).then_some(uuid)
+}
+
+/// The number that eight lower-case hexadecimal digits make, and something that is not nought if one of them is none:
+/// all eight at a time, a byte each.
+fn digits(text: [u8; 8]) -> [u64; 2] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x80 * ONES;
+    let bytes = u64::from_be_bytes(text);
+    // With the top bit out of the way no byte carries into the next one.
+    let low = bytes & !TOPS;
+    let from = |first: u8| low.wrapping_add(u64::from(0x80_u8.wrapping_sub(first)).wrapping_mul(ONES)) & TOPS;
+    let is_digit = from(b'0') & !from(b'9'.wrapping_add(1));
+    let is_letter = from(b'a') & !from(b'f'.wrapping_add(1));
+    let wrong = (!(is_digit | is_letter) & TOPS) | (bytes & TOPS);
+    // Letters are nine behind their last four bits.
+    let values = (low & ONES.wrapping_mul(0x0f)).wrapping_add((is_letter >> 7).wrapping_mul(9));
+    // Neighbours are put together: two, four, eight.
+    let pairs = (values | (values >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+    let number = (fours | (fours >> 16)) & 0xffff_ffff;
+    [number, wrong]
 }
 
 #[cfg(test)]
@@ -103,6 +119,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_byte_that_is_no_digit_is_seen(digits: [u8; 8], place in 0_usize..36, byte: u8) {
+            let expected = str::from_utf8(&digits).ok().filter(|text| {
+                text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            });
+            let [number, wrong] = super::digits(digits);
+            prop_assert_eq!(wrong == 0, expected.is_some());
+            if let Some(text) = expected {
+                prop_assert_eq!(Ok(number), u64::from_str_radix(text, 16));
+            }
+            let mut text = *b"018f4e7a-1111-7000-8000-00000000abcd";
+            text[place] = byte;
+            let expected = str::from_utf8(&text).ok().filter(|_| match place {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            });
+            let expected = expected.and_then(|text| u128::from_str_radix(&text.replace('-', ""), 16).ok());
+            prop_assert_eq!(read(&text), expected);
+        }
+
         #[test]
         fn what_was_cut_is_joined_to_the_same_text(head in "[a-z/é]{0,12}", uuid: Option<u128>) {
             let text = join(&head, uuid);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use sentinel_core::{Object, Subject, Tuple};
 
-use super::Graph;
+use super::At;
 use super::state::State;
 use crate::model::{Form, RelationId, Rewrite, TypeId};
-use crate::{CheckError, Page, Query, TupleChange};
+use crate::{CheckError, ObjectsQuery, Page, Query, TupleChange};
 
 /// How many answers are given, and how many are looked at for one part of a definition.
 const MOST: usize = 16;
@@ -19,15 +19,15 @@ const CANDIDATES: usize = 4;
 /// Tuples that would be enough together.
 type Way = BTreeSet<Tuple>;
 
-impl Graph {
+impl At<'_> {
     /// Sets of tuples each of which would make the relation hold if it were added, the smallest first. They follow from
     /// the model and from what is there; there may be more. Empty if the relation holds, or if nothing that is added could
-    /// make it hold.
+    /// make it hold, or if the question is about a userset or about everyone.
     ///
     /// # Errors
     ///
-    /// As [`Graph::check`].
-    pub fn missing(&self, query: &Query<'_>) -> Result<Vec<Vec<Tuple>>, CheckError> {
+    /// As [`At::check`].
+    pub fn missing(self, query: &Query<'_>) -> Result<Vec<Vec<Tuple>>, CheckError> {
         if self.check(query)? {
             return Ok(Vec::new());
         }
@@ -37,13 +37,17 @@ impl Graph {
         ) else {
             return Ok(Vec::new());
         };
-        let (found, relation, who) = self.resolve(query)?;
+        let asked = self.resolve(query)?;
+        if query.subject_relation.is_some() {
+            return Ok(Vec::new());
+        }
+        let kind = self.graph.inner.state.model.ask_type(query.object_type)?;
         let finder = Finder {
-            graph: self,
+            at: self,
             subject: &subject,
-            kind: who.kind,
+            kind: asked.who.kind,
         };
-        let mut ways = finder.ways(&object, found.kind, relation, DEPTH);
+        let mut ways = finder.ways(&object, kind, asked.relation, DEPTH);
         ways.retain(|way| self.is_enough(way, query));
         Ok(least(ways)
             .into_iter()
@@ -51,22 +55,22 @@ impl Graph {
             .collect())
     }
 
-    fn is_enough(&self, way: &Way, query: &Query<'_>) -> bool {
-        let after = self.apply(way.iter().map(TupleChange::Put));
-        after.is_ok_and(|after| after.check(query).unwrap_or(false))
+    fn is_enough(self, way: &Way, query: &Query<'_>) -> bool {
+        let after = self.graph.apply(way.iter().map(TupleChange::Put));
+        after.is_ok_and(|after| after.at(self.now).check(query).unwrap_or(false))
     }
 }
 
 /// Who is to stand in a relation.
 struct Finder<'g> {
-    graph: &'g Graph,
+    at: At<'g>,
     subject: &'g Object,
     kind: TypeId,
 }
 
 impl Finder<'_> {
     fn state(&self) -> &State {
-        &self.graph.inner.state
+        &self.at.graph.inner.state
     }
 
     /// What would make the relation hold; the empty way if it does.
@@ -81,8 +85,9 @@ impl Finder<'_> {
             relation: &definition.name,
             subject_type: self.subject.kind(),
             subject_id: self.subject.id(),
+            subject_relation: None,
         };
-        match self.graph.check(&query) {
+        match self.at.check(&query) {
             Ok(true) => vec![Way::new()],
             Ok(false) => least(self.rewritten(object, kind, relation, &definition.rewrite, depth)),
             Err(_) => Vec::new(),
@@ -210,12 +215,19 @@ impl Finder<'_> {
             limit: CANDIDATES,
             ..Page::ALL
         };
-        let (subject, name) = (self.subject, &relation.name);
-        let ids = self
-            .graph
-            .list_objects(&kind.name, "", name, subject.kind(), subject.id(), page);
-        let ids = ids.unwrap_or_default().into_iter();
-        ids.filter_map(|id| Object::new(&kind.name, &id).ok()).collect()
+        let wanted = ObjectsQuery {
+            object_type: &kind.name,
+            relation: &relation.name,
+            subject_type: self.subject.kind(),
+            subject_id: self.subject.id(),
+            ..ObjectsQuery::default()
+        };
+        let listed = self.at.list_objects(&wanted, page).unwrap_or_default();
+        listed
+            .ids
+            .into_iter()
+            .filter_map(|id| Object::new(&kind.name, &id).ok())
+            .collect()
     }
 }
 
@@ -240,7 +252,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Model;
+    use crate::{Graph, Model};
 
     const MODEL: &str = "
         model
@@ -274,13 +286,14 @@ mod tests {
             relation,
             subject_type: "user",
             subject_id: "ann",
+            subject_relation: None,
         };
-        let ways = graph.missing(&query).expect("an answer");
+        let ways = graph.timeless().missing(&query).expect("an answer");
         let words = |way: &Vec<Tuple>| way.iter().map(Tuple::to_string).collect::<Vec<_>>().join(" + ");
         for way in &ways {
             let all = way.iter().map(TupleChange::Put);
             assert_eq!(
-                graph.apply(all).expect("allowed").check(&query),
+                graph.apply(all).expect("allowed").timeless().check(&query),
                 Ok(true),
                 "{}",
                 words(way)
@@ -288,7 +301,12 @@ mod tests {
             for left_out in 0..way.len() {
                 let rest = way.iter().enumerate().filter(|(at, _)| *at != left_out);
                 let rest = graph.apply(rest.map(|(_, tuple)| TupleChange::Put(tuple)));
-                assert_eq!(rest.expect("allowed").check(&query), Ok(false), "{}", words(way));
+                assert_eq!(
+                    rest.expect("allowed").timeless().check(&query),
+                    Ok(false),
+                    "{}",
+                    words(way)
+                );
             }
         }
         ways.iter().map(words).collect()

@@ -2,8 +2,10 @@
 
 mod at;
 mod bounds;
+mod context;
 mod edges;
 mod ends;
+mod expand;
 mod id;
 mod index;
 mod link;
@@ -13,6 +15,8 @@ mod missing;
 mod names;
 mod numbered;
 mod ordered;
+mod pack;
+mod packed;
 mod paged;
 mod reach;
 mod recent;
@@ -28,14 +32,20 @@ use sentinel_core::Tuple;
 
 pub use self::at::At;
 use self::bounds::Bounds;
+use self::context::Behind;
+pub use self::context::Contextual;
+use self::ends::Moment;
+pub use self::expand::{ExpandError, Expansion, MAX_EXPANDED, Userset};
 pub(crate) use self::id::split as split_id;
 use self::index::Index;
-use self::link::Link;
+pub use self::list::Listed;
+pub use self::pack::UnpackError;
+pub use self::packed::{Malformed, Packed};
 use self::search::{Search, Who};
 use self::state::State;
 use self::trace::Untraced;
 use crate::model::{RelationId, TypeId};
-use crate::{CheckError, InvalidTupleForModel, Model, Query, Term, TupleChange};
+use crate::{CheckError, InvalidTupleForModel, Model, Term, TupleChange};
 
 /// A model and a set of tuples that never change. Cheap to clone; readers in any number of threads need no lock.
 ///
@@ -48,6 +58,8 @@ pub struct Graph {
 struct Inner {
     state: State,
     index: OnceLock<Index>,
+    /// What the index is made from, where this graph has little more than another one.
+    behind: Option<Behind>,
 }
 
 /// Something that may be asked about: a type that the model has, and the number of an object of it.
@@ -66,7 +78,11 @@ impl Graph {
 
     fn from_parts(state: State, index: OnceLock<Index>) -> Self {
         Self {
-            inner: Arc::new(Inner { state, index }),
+            inner: Arc::new(Inner {
+                state,
+                index,
+                behind: None,
+            }),
         }
     }
 
@@ -96,6 +112,12 @@ impl Graph {
                 (TupleChange::Delete(_), Some(index)) => index.remove(link),
                 (_, None) => {}
             }
+        }
+        if state.names.is_sparse()
+            && let Some(state) = pack::compacted(&state)
+        {
+            // Its numbers are others than the index has.
+            return Ok(Self::from_parts(state, OnceLock::new()));
         }
         Ok(Self::from_parts(
             state,
@@ -152,30 +174,6 @@ impl Graph {
         state.links().filter_map(|link| state.tuple(link))
     }
 
-    /// Whether the subject stands in the relation to the object. Objects that no tuple mentions have no relations.
-    ///
-    /// # Errors
-    ///
-    /// The model does not know the names, or the question has no answer within the engine's bounds. Callers deny.
-    pub fn check(&self, query: &Query<'_>) -> Result<bool, CheckError> {
-        let (object, relation, subject) = self.resolve(query)?;
-        self.search(object, relation, subject, Untraced)
-            .map(|(holds, _)| holds)
-    }
-
-    /// The tuples that make the relation hold, from the object to the subject; `None` if it does not hold. Where
-    /// several parts must hold together, the tuples of each follow one another.
-    ///
-    /// # Errors
-    ///
-    /// As [`Graph::check`].
-    pub fn explain(&self, query: &Query<'_>) -> Result<Option<Vec<Tuple>>, CheckError> {
-        let (object, relation, subject) = self.resolve(query)?;
-        let (holds, way) = self.search(object, relation, subject, Vec::<Link>::new())?;
-        let state = &self.inner.state;
-        Ok(holds.then(|| way.into_iter().filter_map(|link| state.tuple(link)).collect()))
-    }
-
     /// Objects and subjects to ask about, each by its type and its id.
     fn find<const N: usize>(&self, wanted: [(&str, &str); N]) -> Result<[Found; N], CheckError> {
         self.find_parts(wanted.map(|(kind, id)| {
@@ -197,17 +195,28 @@ impl Graph {
         let mut names = kinds.into_iter();
         let wanted = wanted.map(|(_, head, tail)| (names.next().unwrap_or_default(), head, tail));
         let mut kinds = kinds.into_iter();
-        Ok(state.names.find_all(wanted).map(|number| Found {
+        // The last one is asked about with the others: what is known of the two will be looked up.
+        let near = |numbers: &[Option<u32>; N]| {
+            if let Some((Some(subject), objects)) = numbers.split_last() {
+                for object in objects.iter().flatten() {
+                    state.expect_pair(*object, *subject);
+                }
+            }
+        };
+        Ok(state.names.find_all(wanted, near).map(|number| Found {
             kind: kinds.next().unwrap_or_default(),
             number,
         }))
     }
 
-    /// Whether the subject stands in the relation to the object.
+    /// Whether the subject stands in the relation to the object, where no tuple on the way ends, as none of Sentinel's
+    /// own do.
     pub(crate) fn holds(&self, object: Found, relation: &str, subject: Found) -> Result<bool, CheckError> {
         let relation = self.inner.state.model.ask_relation(object.kind, relation)?;
-        self.search(object, relation, subject, Untraced)
-            .map(|(holds, _)| holds)
+        let Some(number) = object.number else {
+            return Ok(false);
+        };
+        self.lasting(subject).holds(number, relation)
     }
 
     /// The same where the answer is likely to depend on the subject's relation to a third object as well: what is known
@@ -219,65 +228,25 @@ impl Graph {
         subject: Found,
         near: Found,
     ) -> Result<bool, CheckError> {
-        let state = &self.inner.state;
-        let relation = state.model.ask_relation(object.kind, relation)?;
+        let relation = self.inner.state.model.ask_relation(object.kind, relation)?;
         let Some(number) = object.number else {
             return Ok(false);
         };
-        let mut search = Search::new(state, self.who(subject), Bounds::ENGINE, Untraced);
+        let mut search = self.lasting(subject);
         search.expect([Some(number), near.number]);
         search.holds(number, relation)
     }
 
-    /// The answer of a search that remembers everything from its first step on.
-    #[cfg(test)]
-    pub(crate) fn check_with_memo(&self, query: &Query<'_>) -> Result<bool, CheckError> {
-        let (object, relation, subject) = self.resolve(query)?;
-        let bounds = Bounds {
-            without_memo: 0,
-            ..Bounds::ENGINE
-        };
-        self.search_within(bounds, object, relation, subject, Untraced)
-            .map(|(holds, _)| holds)
-    }
-
-    fn resolve(&self, query: &Query<'_>) -> Result<(Found, RelationId, Found), CheckError> {
-        let object = (query.object_type, query.object_id);
-        let [object, subject] = self.find([object, (query.subject_type, query.subject_id)])?;
-        let relation = self.inner.state.model.ask_relation(object.kind, query.relation)?;
-        Ok((object, relation, subject))
-    }
-
-    fn search<T: trace::Trace>(
-        &self,
-        object: Found,
-        relation: RelationId,
-        subject: Found,
-        trace: T,
-    ) -> Result<(bool, T), CheckError> {
-        self.search_within(Bounds::ENGINE, object, relation, subject, trace)
-    }
-
-    fn search_within<T: trace::Trace>(
-        &self,
-        bounds: Bounds,
-        object: Found,
-        relation: RelationId,
-        subject: Found,
-        trace: T,
-    ) -> Result<(bool, T), CheckError> {
-        let mut search = Search::new(&self.inner.state, self.who(subject), bounds, trace);
-        let holds = match object.number {
-            Some(object) => search.holds(object, relation)?,
-            None => false,
-        };
-        Ok((holds, search.trace))
+    fn lasting(&self, subject: Found) -> Search<'_, Untraced, false> {
+        let who = self.who(subject);
+        Search::new(&self.inner.state, Moment::ANY, who, Bounds::ENGINE, Untraced)
     }
 
     fn who(&self, subject: Found) -> Who {
         Who {
             kind: subject.kind,
             number: subject.number,
+            userset: RelationId::NONE,
             everyone: self.inner.state.everyone(subject.kind),
         }
     }
@@ -294,7 +263,7 @@ impl fmt::Debug for Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Page;
+    use crate::{ObjectsQuery, Page, Query, SubjectsQuery};
 
     const MODEL: &str = "
         model
@@ -329,6 +298,7 @@ mod tests {
             relation,
             subject_type: "user",
             subject_id,
+            subject_relation: None,
         }
     }
 
@@ -343,7 +313,10 @@ mod tests {
             "doc:0#owner@user:bob",
         ]);
         let explain = |id, relation, user| {
-            let way = graph.explain(&query(id, relation, user)).expect("an answer");
+            let way = graph
+                .timeless()
+                .explain(&query(id, relation, user))
+                .expect("an answer");
             way.map(|way| way.iter().map(Tuple::to_string).collect::<Vec<_>>().join(" "))
         };
         let way = "doc:1#parent@doc:0 doc:0#viewer@group:all#member \
@@ -364,7 +337,7 @@ mod tests {
                 subject_type: subject,
                 ..query("1", "", "ann")
             };
-            graph.check(&asked).map_err(|error| error.to_string())
+            graph.timeless().check(&asked).map_err(|error| error.to_string())
         };
         assert_eq!(unknown("doc", "owner", "user"), Ok(true));
         assert_eq!(
@@ -379,29 +352,58 @@ mod tests {
             unknown("doc", "boss", "user"),
             Err("the type `doc` has no relation `boss`".to_owned())
         );
-        assert_eq!(graph.check(&query("9", "viewer", "ann")), Ok(false));
-        assert_eq!(graph.check(&query("1", "viewer", "eve")), Ok(false));
+        assert_eq!(graph.timeless().check(&query("9", "viewer", "ann")), Ok(false));
+        assert_eq!(graph.timeless().check(&query("1", "viewer", "eve")), Ok(false));
         assert_eq!(
-            graph.check(&query("2", "viewer", "eve")),
+            graph.timeless().check(&query("2", "viewer", "eve")),
             Ok(true),
             "everyone includes people without tuples"
         );
         assert_eq!(
-            graph.check(&query("1", "viewer", "*")),
+            graph.timeless().check(&query("1", "viewer", "*")),
             Ok(false),
-            "`*` is nobody's id"
+            "one person is not everyone"
         );
         assert_eq!(
-            graph.list_objects("doc", "", "viewer", "user", "nobody", Page::ALL),
-            Ok(vec!["2".to_owned()])
+            graph.timeless().check(&query("2", "viewer", "*")),
+            Ok(true),
+            "everyone has what everyone was given"
         );
-        assert_eq!(graph.list_subjects("doc", "9", "viewer", "user"), Ok(Vec::new()));
-        assert!(
-            graph
-                .list_objects("file", "", "viewer", "user", "ann", Page::ALL)
-                .is_err()
-        );
-        assert!(graph.list_subjects("doc", "1", "boss", "user").is_err());
+        let objects =
+            |kind, user| objects(&graph, kind, "", "viewer", user, Page::ALL).map(|listed| listed.ids);
+        assert_eq!(objects("doc", "nobody"), Ok(vec!["2".to_owned()]));
+        assert!(objects("file", "ann").is_err());
+        let subjects = |id, relation| {
+            let wanted = SubjectsQuery {
+                object_type: "doc",
+                object_id: id,
+                relation,
+                subject_type: "user",
+                subject_relation: None,
+            };
+            graph.timeless().list_subjects(&wanted, Page::ALL)
+        };
+        assert_eq!(subjects("9", "viewer"), Ok(Listed::default()));
+        assert!(subjects("1", "boss").is_err());
+    }
+
+    fn objects(
+        graph: &Graph,
+        kind: &str,
+        id_prefix: &str,
+        relation: &str,
+        user: &str,
+        page: Page<'_>,
+    ) -> Result<Listed, CheckError> {
+        let wanted = ObjectsQuery {
+            object_type: kind,
+            id_prefix,
+            relation,
+            subject_type: "user",
+            subject_id: user,
+            subject_relation: None,
+        };
+        graph.timeless().list_objects(&wanted, page)
     }
 
     #[test]
@@ -461,17 +463,13 @@ mod tests {
             graph = graph
                 .apply(tuples.iter().map(TupleChange::Put))
                 .expect("allowed tuples");
-            let (objects, texts) = counts(&graph);
+            let (nodes, texts) = counts(&graph);
             assert!(
-                objects < 30 && texts < 30,
-                "{objects} objects and {texts} texts in round {round}"
+                nodes < 30 && texts < 30,
+                "{nodes} objects and {texts} texts in round {round}"
             );
-            assert_eq!(
-                graph
-                    .list_objects("doc", "", "owner", "user", "ann", Page::ALL)
-                    .map(|ids| ids.len()),
-                Ok(20)
-            );
+            let owned = objects(&graph, "doc", "", "owner", "ann", Page::ALL);
+            assert_eq!(owned.map(|listed| listed.ids.len()), Ok(20));
             graph = graph
                 .apply(tuples.iter().map(TupleChange::Delete))
                 .expect("allowed tuples");
@@ -487,16 +485,16 @@ mod tests {
         let graph = graph(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         let list = |prefix: &str, after, limit| {
             let page = Page { after, limit };
-            graph
-                .list_objects("doc", prefix, "viewer", "user", "ann", page)
-                .expect("a list")
-                .join(" ")
+            let listed = objects(&graph, "doc", prefix, "viewer", "ann", page).expect("a list");
+            (listed.ids.join(" "), listed.more)
         };
-        assert_eq!(list("a/", None, 3), "a/00 a/02 a/04");
-        assert_eq!(list("a/", Some("a/04"), 3), "a/06 a/08 a/10");
-        assert_eq!(list("a/", Some("a/22"), 3), "a/24");
-        assert_eq!(list("", Some("a/22"), 2), "a/24 b/01");
-        assert_eq!(list("", None, 0), "");
-        assert_eq!(list("c", None, 3), "");
+        let page = |ids: &str, more| (ids.to_owned(), more);
+        assert_eq!(list("a/", None, 3), page("a/00 a/02 a/04", true));
+        assert_eq!(list("a/", Some("a/04"), 3), page("a/06 a/08 a/10", true));
+        assert_eq!(list("a/", Some("a/22"), 3), page("a/24", false));
+        assert_eq!(list("a/", Some("a/22"), 1), page("a/24", false));
+        assert_eq!(list("", Some("a/22"), 2), page("a/24 b/01", true));
+        assert_eq!(list("", None, 0), page("", true));
+        assert_eq!(list("c", None, 3), page("", false));
     }
 }

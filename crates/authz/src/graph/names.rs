@@ -67,7 +67,13 @@ impl Hash for Identity {
     }
 }
 
+/// A cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line;
+
 impl Keyed for Text {
+    type Align = u8;
     type Key<'k> = &'k str;
 
     fn has_key(&self, key: &&str) -> bool {
@@ -80,6 +86,8 @@ impl Keyed for Text {
 }
 
 impl Keyed for Node {
+    /// So that looking at one object waits for one line only.
+    type Align = Line;
     type Key<'k> = Identity;
 
     fn has_key(&self, key: &Identity) -> bool {
@@ -92,6 +100,13 @@ impl Keyed for Node {
 }
 
 impl Node {
+    /// The two parts of the object's id: the number of its text, and its UUID.
+    pub(super) fn parts(&self) -> (Option<u32>, Option<u128>) {
+        let Identity { head, form, tail, .. } = self.identity;
+        let uuid = (form == Form::Uuid).then(|| join_halves(tail));
+        ((head != NO_HEAD).then_some(head), uuid)
+    }
+
     /// The object's type.
     pub(super) fn kind(&self) -> TypeId {
         self.identity.kind
@@ -115,14 +130,16 @@ impl Names {
     /// The number of an object that some tuple mentions.
     pub(super) fn find(&self, kind: TypeId, id: &str) -> Option<u32> {
         let (head, tail) = id::split(id);
-        let [found] = self.find_all([(kind, head, tail)]);
+        let [found] = self.find_all([(kind, head, tail)], |_| {});
         found
     }
 
-    /// The numbers of several objects, each by its type and the two parts of its id.
+    /// The numbers of several objects, each by its type and the two parts of its id. As soon as the numbers are likely,
+    /// `meanwhile` is told them: what it begins to fetch from memory is there when they are certain.
     pub(super) fn find_all<const N: usize>(
         &self,
         wanted: [(TypeId, &str, Option<u128>); N],
+        meanwhile: impl FnOnce(&[Option<u32>; N]),
     ) -> [Option<u32>; N] {
         let identities = wanted.map(|(kind, head, tail)| {
             let head = match head {
@@ -131,7 +148,9 @@ impl Names {
             };
             Some(identity(kind, head, tail))
         });
-        self.nodes.find_all(&identities)
+        let guesses = self.nodes.guess_all(&identities);
+        meanwhile(&guesses);
+        self.nodes.confirm_all(&identities, guesses)
     }
 
     /// The number of an object, which is given one if it has none. `None` if there is no number left.
@@ -141,10 +160,49 @@ impl Names {
             "" => NO_HEAD,
             text => match self.texts.find(&text) {
                 Some(found) => found,
-                None => self.texts.add(Text(text.into()))?,
+                None => self.texts.add(Text(text.into()), 0)?,
             },
         };
         self.intern_identity(identity(kind, head, tail))
+    }
+
+    /// The number of a text that is new; `None` if it is not, or if there is no number left.
+    pub(super) fn add_text(&mut self, text: &str) -> Option<u32> {
+        let is_new = self.texts.find(&text).is_none();
+        is_new.then(|| self.texts.add(Text(text.into()), 0)).flatten()
+    }
+
+    /// The text with this number.
+    pub(super) fn text(&self, number: u32) -> Option<&str> {
+        self.texts.get(number).map(|text| &*text.0)
+    }
+
+    /// The number that the next object gets where none was ever removed.
+    pub(super) fn next_number(&self) -> Option<u32> {
+        u32::try_from(self.nodes.len()).ok()
+    }
+
+    /// Makes room for so many objects. Nothing may be there yet but who stands for everyone.
+    pub(super) fn reserve(&mut self, objects: usize) {
+        self.nodes.reserve(objects);
+    }
+
+    /// Gives a number to an object that has none, with the tuples that are followed from it and the number of those that
+    /// mention it. `None` if it is there already, or if no number is left.
+    pub(super) fn add(
+        &mut self,
+        kind: TypeId,
+        head: Option<u32>,
+        tail: Option<u128>,
+        edges: Edges,
+        references: u32,
+    ) -> Option<u32> {
+        let identity = identity(kind, head.unwrap_or(NO_HEAD), tail);
+        if self.nodes.find(&identity).is_some() {
+            return None;
+        }
+        self.texts.retain(identity.head);
+        self.nodes.add(Node { identity, edges }, references)
     }
 
     /// The number that stands for everyone of a type.
@@ -162,10 +220,8 @@ impl Names {
             return Some(found);
         }
         self.texts.retain(identity.head);
-        self.nodes.add(Node {
-            identity,
-            edges: Edges::default(),
-        })
+        let edges = Edges::default();
+        self.nodes.add(Node { identity, edges }, 0)
     }
 
     /// One more tuple mentions the object.
@@ -207,6 +263,17 @@ impl Names {
     /// All objects with their numbers, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Node)> {
         self.nodes.iter()
+    }
+
+    /// Whether there were far more objects once, and what is left of them lies far apart.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.nodes.is_sparse() || self.texts.is_sparse()
+    }
+
+    /// For how many objects and for how many texts there is room, in the records and in the index.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> [(usize, usize); 2] {
+        [self.nodes.room(), self.texts.room()]
     }
 
     /// How many objects and texts there are.

@@ -2,30 +2,40 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
+use std::hint::black_box;
 
 use super::paged::Paged;
 use super::table::{Slot, Table};
 
-/// The list of free numbers ends here.
+/// No value has this number.
 const NO_NUMBER: u32 = u32::MAX;
 
 /// Values and their numbers. The values are chosen by people and programs outside, so they are hashed with `SipHash`
 /// under a random key (the standard library's default): nobody can choose ids that all fall into one place.
 #[derive(Debug, Clone)]
-pub(super) struct Numbered<T> {
+pub(super) struct Numbered<T: Keyed> {
     index: Table<Entry>,
     records: Paged<Record<T>>,
-    free: u32,
     hasher: RandomState,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Record<T> {
+#[derive(Debug, Clone)]
+struct Record<T: Keyed> {
+    /// Where records begin.
+    _align: [T::Align; 0],
     value: T,
-    /// How many refer to it; nought is a free number.
+    /// How many refer to it.
     references: u32,
-    /// The next free number, if this one is free.
-    next_free: u32,
+}
+
+impl<T: Keyed + Default> Default for Record<T> {
+    fn default() -> Self {
+        Self {
+            _align: [],
+            value: T::default(),
+            references: 0,
+        }
+    }
 }
 
 /// A part of the value's hash, and its number.
@@ -52,6 +62,9 @@ impl Slot for Entry {
 
 /// What a value is found by.
 pub(super) trait Keyed {
+    /// A type of which records have the alignment.
+    type Align: std::fmt::Debug + Clone + Copy;
+
     /// The part of the value that tells it from others.
     type Key<'k>: Hash;
 
@@ -68,7 +81,6 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         Self {
             index: Table::new(),
             records: Paged::new(),
-            free: NO_NUMBER,
             hasher: RandomState::new(),
         }
     }
@@ -86,19 +98,38 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         found.map(|entry| entry.number)
     }
 
-    /// The numbers of several values. What takes long is waiting for memory, so the waits are made to overlap: first
-    /// all places in the index are looked up, then all values that they point to.
-    pub(super) fn find_all<const N: usize>(&self, keys: &[Option<T::Key<'_>>; N]) -> [Option<u32>; N] {
+    /// The numbers that several values have unless the hash of another value has the same beginning: to be looked up
+    /// with [`Numbered::get`] and, where it is another one, found with [`Numbered::find`]. What takes long is waiting
+    /// for memory, so the waits are made to overlap.
+    pub(super) fn guess_all<const N: usize>(&self, keys: &[Option<T::Key<'_>>; N]) -> [Option<u32>; N] {
         let tags = keys.each_ref().map(|key| key.as_ref().map(|key| self.tag(key)));
-        let candidates =
-            tags.map(|tag| tag.and_then(|tag| self.index.find(u64::from(tag), |entry| entry.tag == tag)));
+        // The processor looks some hundred instructions ahead: what is to overlap must be close together.
+        let probes = tags.map(|tag| Some((tag?, self.index.probe(u64::from(tag?)))));
+        for (_, probe) in probes.iter().flatten() {
+            probe.touch();
+        }
+        let guesses = probes.map(|probe| {
+            let (tag, probe) = probe?;
+            probe.find(|entry| entry.tag == tag).map(|entry| entry.number)
+        });
+        for guess in guesses.into_iter().flatten() {
+            black_box(self.records.get(guess).map_or(0, |record| record.references));
+        }
+        guesses
+    }
+
+    /// The numbers of several values, out of what [`Numbered::guess_all`] says.
+    pub(super) fn confirm_all<const N: usize>(
+        &self,
+        keys: &[Option<T::Key<'_>>; N],
+        guesses: [Option<u32>; N],
+    ) -> [Option<u32>; N] {
         let mut keys = keys.iter();
-        candidates.map(|candidate| {
-            let (key, entry) = (keys.next()?.as_ref()?, candidate?);
-            // Another value may have the same tag.
-            match self.get(entry.number) {
-                Some(value) if value.has_key(key) => Some(entry.number),
-                _ => self.find_tagged(entry.tag, key),
+        guesses.map(|guess| {
+            let (key, number) = (keys.next()?.as_ref()?, guess?);
+            match self.get(number) {
+                Some(value) if value.has_key(key) => Some(number),
+                _ => self.find(key),
             }
         })
     }
@@ -113,24 +144,21 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         self.records.get_mut(number).map(|record| &mut record.value)
     }
 
-    /// Gives a number to a value that has none. Nothing refers to it yet. `None` if no number is left.
-    pub(super) fn add(&mut self, value: T) -> Option<u32> {
+    /// Makes room for so many values more, which costs as much as adding those that are there again.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let mut index = Table::with_room(self.len().saturating_add(more));
+        self.index.iter().for_each(|entry| index.insert(entry));
+        self.index = index;
+    }
+
+    /// Gives a number to a value that has none and that so many refer to. `None` if no number is left.
+    pub(super) fn add(&mut self, value: T, references: u32) -> Option<u32> {
         let tag = self.tag(&value.key());
-        let number = if self.free == NO_NUMBER {
-            self.records.add()?
-        } else {
-            self.free
-        };
-        let reused = number == self.free;
-        let record = self.records.get_mut(number)?;
-        if reused {
-            self.free = record.next_free;
-        }
-        *record = Record {
+        let number = self.records.add(Record {
+            _align: [],
             value,
-            references: 0,
-            next_free: NO_NUMBER,
-        };
+            references,
+        })?;
         self.index.insert(Entry { tag, number });
         Some(number)
     }
@@ -149,26 +177,33 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         if record.references > 0 {
             return None;
         }
-        record.next_free = self.free;
-        self.free = number;
-        let value = std::mem::take(&mut record.value);
+        let value = self.records.remove(number)?.value;
         let tag = self.tag(&value.key());
         self.index.remove(u64::from(tag), |entry| entry.number == number);
         Some(value)
     }
 
-    /// How many values there are.
+    /// Whether it takes far more memory than its values need.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.records.is_sparse()
+    }
+
+    /// How many values it has room for, in the records and in the index.
     #[cfg(test)]
+    pub(super) fn room(&self) -> (usize, usize) {
+        (self.records.room(), self.index.room())
+    }
+
+    /// How many values there are.
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// The numbers and values, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let used = (0_u32..)
-            .zip(self.records.iter())
-            .filter(|(_, record)| record.references > 0);
-        used.map(|(number, record)| (number, &record.value))
+        self.records
+            .iter()
+            .map(|(number, record)| (number, &record.value))
     }
 
     fn tag(&self, key: &T::Key<'_>) -> u32 {

@@ -42,10 +42,15 @@ pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) 
     let plan = Plan::new(&state.model, goal);
     let mut seen = Seen::default();
     let mut open = Vec::new();
-    for relation in &plan.begins {
-        for subject in [who.number, who.everyone].into_iter().flatten() {
-            let found = index.objects(subject, RelationId::NONE, *relation);
+    let subjects = [(who.number, who.userset), (who.everyone, RelationId::NONE)];
+    for (subject, userset) in subjects {
+        let Some(subject) = subject else { continue };
+        for relation in &plan.begins {
+            let found = index.objects(subject, userset, *relation);
             visit(&mut seen, &mut open, found.map(|object| (object, *relation)));
+        }
+        if userset != RelationId::NONE && plan.matters(userset, goal) {
+            visit(&mut seen, &mut open, [(subject, userset)]);
         }
     }
     let mut objects = Vec::new();
@@ -71,13 +76,15 @@ pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) 
     objects
 }
 
-/// The subjects of a type that may stand in the relation to the object, each once, in no particular order.
+/// The subjects of a type that may stand in the relation to the object, each once, in no particular order. With a
+/// relation of that type, the objects whose usersets may.
 pub(super) fn subjects(
     state: &State,
     index: &Index,
     object: u32,
     relation: RelationId,
     kind: TypeId,
+    userset: RelationId,
 ) -> Vec<u32> {
     let mut seen = Seen::default();
     let mut open = Vec::new();
@@ -87,6 +94,9 @@ pub(super) fn subjects(
         let Some(definition) = state.model.relation(relation) else {
             continue;
         };
+        if relation == userset {
+            subjects.insert(object);
+        }
         for source in sources(&state.model, definition, Of::Every) {
             match source {
                 Source::Computed(other) => visit(&mut seen, &mut open, [(object, other)]),
@@ -94,7 +104,7 @@ pub(super) fn subjects(
                     for edge in index.subjects(object, relation) {
                         if edge.userset != RelationId::NONE {
                             visit(&mut seen, &mut open, [(edge.subject, edge.userset)]);
-                        } else if kind_of(state, edge.subject) == Some(kind) {
+                        } else if userset == RelationId::NONE && kind_of(state, edge.subject) == Some(kind) {
                             subjects.insert(edge.subject);
                         }
                     }
@@ -144,6 +154,11 @@ enum How {
 }
 
 impl Plan {
+    /// Whether the goal can follow from this relation.
+    fn matters(&self, relation: RelationId, goal: RelationId) -> bool {
+        relation == goal || self.leads_to.contains_key(&relation)
+    }
+
     fn new(model: &Model, goal: RelationId) -> Self {
         let mut plan = Self {
             begins: Vec::new(),

@@ -4,8 +4,13 @@
 //! - A circle through `but not` has no answer and is an error.
 //! - An error in one part does not decide: `or` still holds if another part does, `and` still fails if another part
 //!   fails.
+//! - A tuple whose end has come is not there.
+//!
+//! Searches are compiled twice: once for the usual question, about an object as the subject in a graph where no tuple
+//! ends, and once in full.
 
 use super::bounds::{Bounds, Stop};
+use super::ends::Moment;
 use super::link::{Edge, Link};
 use super::memo::{FINAL, Finding, Memo};
 use super::names::Node;
@@ -15,13 +20,18 @@ use super::trace::Trace;
 use crate::CheckError;
 use crate::model::{Form, Relation, RelationId, Rewrite, Shortcut, TypeId};
 
+/// Stands for an object that no tuple mentions, in questions about it and a userset of itself.
+pub(super) const UNMENTIONED: u32 = u32::MAX - 1;
+
 /// Whom the question is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who {
     pub(super) kind: TypeId,
     /// The subject's number; `None` if no tuple mentions it.
     pub(super) number: Option<u32>,
-    /// What stands for everyone of the type.
+    /// The relation that makes the subject a userset; [`RelationId::NONE`] for the object itself.
+    pub(super) userset: RelationId,
+    /// What stands for everyone of the type. No userset is among them.
     pub(super) everyone: Option<u32>,
 }
 
@@ -30,9 +40,10 @@ type Outcome = Result<Finding, Stop>;
 const NO: Outcome = Ok(Finding::No { unless: FINAL });
 const YES: Outcome = Ok(Finding::Yes);
 
-/// One search.
-pub(super) struct Search<'s, T> {
+/// One search; `FULL` if the subject may be a userset or tuples may have ended.
+pub(super) struct Search<'s, T, const FULL: bool> {
     state: &'s State,
+    moment: Moment<'s>,
     recent: Recent<'s>,
     who: Who,
     steps: usize,
@@ -51,11 +62,12 @@ struct Open<'o> {
     negated_above: usize,
 }
 
-impl<'s, T: Trace> Search<'s, T> {
-    /// A search that has not begun.
-    pub(super) fn new(state: &'s State, who: Who, bounds: Bounds, trace: T) -> Self {
+impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
+    /// A search that has not begun. Only a full one looks at the moment.
+    pub(super) fn new(state: &'s State, moment: Moment<'s>, who: Who, bounds: Bounds, trace: T) -> Self {
         Self {
             state,
+            moment,
             recent: Recent::new(),
             who,
             steps: 0,
@@ -98,7 +110,12 @@ impl<'s, T: Trace> Search<'s, T> {
         if depth >= self.bounds.depth {
             return Err(Stop::TooDeep);
         }
-        if let Some(known) = self.by_shortcut(definition, object) {
+        if FULL && self.who.userset != RelationId::NONE {
+            // A userset stands in its own relation, and plain tuples are not about it.
+            if relation == self.who.userset && Some(object) == self.who.number {
+                return YES;
+            }
+        } else if let Some(known) = self.by_shortcut(definition, object) {
             return known;
         }
         if let Some(known) = self.recall(object, relation, above, negated_above) {
@@ -112,7 +129,13 @@ impl<'s, T: Trace> Search<'s, T> {
             negated_above,
         };
         let mark = self.memo.as_ref().map_or(0, |memo| memo.mark());
-        let mut found = self.rewrite(&definition.rewrite, definition, &open);
+        // Who wants to see the way is led as the model was written.
+        let parts = if T::RECORDS {
+            &definition.rewrite
+        } else {
+            &definition.plan
+        };
+        let mut found = self.rewrite(parts, definition, &open);
         // It failed only because of itself, or of what is deeper and closed by now: it failed.
         if let Ok(Finding::No { unless }) = &mut found
             && *unless >= depth
@@ -126,10 +149,13 @@ impl<'s, T: Trace> Search<'s, T> {
     /// What plain tuples between the object and the subject tell.
     fn by_shortcut(&mut self, definition: &Relation, object: u32) -> Option<Outcome> {
         let Shortcut { slots, decides } = definition.shortcut;
-        let found = match self.who.number {
+        let mut found = match self.who.number {
             Some(subject) if slots != 0 => self.recent.pair(self.state, object, subject) & slots,
             _ => 0,
         };
+        if FULL && found != 0 && self.moment.is_one() {
+            found = self.not_ended(definition.kind, object, found);
+        }
         if found == 0 {
             return decides.then_some(NO);
         }
@@ -140,6 +166,24 @@ impl<'s, T: Trace> Search<'s, T> {
             self.trace.step(Link::plain(object, relation, subject));
         }
         Some(YES)
+    }
+
+    /// Those of the plain tuples between the object and the subject that have not ended.
+    fn not_ended(&self, kind: TypeId, object: u32, slots: u32) -> u32 {
+        let holds = |slot: u16| {
+            let relation = self.state.model.relation_in_slot(kind, slot)?;
+            let link = Link::plain(object, relation, self.who.number?);
+            self.lasts(&link)
+                .then(|| 1_u32.checked_shl(u32::from(slot)))
+                .flatten()
+        };
+        let left = (0..24).filter_map(holds).fold(0, |all, one| all | one);
+        slots & left
+    }
+
+    /// Whether a tuple that is there has not ended.
+    fn lasts(&self, link: &Link) -> bool {
+        !FULL || self.moment.lasts(link)
     }
 
     /// What is known without asking: from before, or because the very same is open above.
@@ -194,10 +238,17 @@ impl<'s, T: Trace> Search<'s, T> {
         let Who {
             kind,
             number,
+            userset,
             everyone,
         } = self.who;
+        // A userset as the subject is found where the usersets of the tuples lead to it.
+        let is_object = !FULL || userset == RelationId::NONE;
+        // The shortcut has looked for the subject itself already.
+        let slot = 1_u32.checked_shl(u32::from(definition.slot)).unwrap_or(0);
+        let number = number.filter(|_| definition.shortcut.slots & slot == 0);
         for (subject, form) in [(number, Form::Object), (everyone, Form::Wildcard)] {
             if let Some(subject) = subject
+                && is_object
                 && definition.takes(kind, form)
                 && self.has_tuple(definition, open, subject)
             {
@@ -213,12 +264,14 @@ impl<'s, T: Trace> Search<'s, T> {
     }
 
     fn has_tuple(&mut self, definition: &Relation, open: &Open<'_>, subject: u32) -> bool {
-        if !definition.is_tupleset {
-            return self.state.has_pair(open.object, subject, definition.slot);
-        }
         let wanted = Link::plain(open.object, open.relation, subject);
-        let edges = self.recent.edges(self.state, open.object, open.relation);
-        edges.binary_search(&wanted.edge).is_ok()
+        let is_there = if definition.is_tupleset {
+            let edges = self.recent.edges(self.state, open.object, open.relation);
+            edges.binary_search(&wanted.edge).is_ok()
+        } else {
+            self.state.has_pair(open.object, subject, definition.slot)
+        };
+        is_there && self.lasts(&wanted)
     }
 
     /// A relation of the objects that the tupleset leads to: `only` or, by their type, one of the targets.
@@ -243,11 +296,15 @@ impl<'s, T: Trace> Search<'s, T> {
 
     /// Goes along a tuple and asks a relation of its subject.
     fn follow(&mut self, open: &Open<'_>, edge: Edge, relation: RelationId) -> Outcome {
-        let mark = self.trace.mark();
-        self.trace.step(Link {
+        let link = Link {
             object: open.object,
             edge,
-        });
+        };
+        if !self.lasts(&link) {
+            return NO;
+        }
+        let mark = self.trace.mark();
+        self.trace.step(link);
         let found = self.ask(edge.subject, relation, Some(open), open.negated_above);
         if found != YES {
             self.trace.back_to(mark);
@@ -353,12 +410,13 @@ mod tests {
     }
 
     fn ask(graph: &Graph, group: &str, relation: &str) -> Result<bool, CheckError> {
-        graph.check(&Query {
+        graph.timeless().check(&Query {
             object_type: "group",
             object_id: group,
             relation,
             subject_type: "user",
             subject_id: "ann",
+            subject_relation: None,
         })
     }
 
@@ -454,7 +512,9 @@ mod tests {
             relation: "a",
             subject_type: "user",
             subject_id: "ann",
+            subject_relation: None,
         };
+        let graph = graph.timeless();
         assert_eq!(graph.check(&query), Err(CheckError::TooDeep));
         assert_eq!(graph.explain(&query), Err(CheckError::TooDeep));
     }
@@ -462,20 +522,21 @@ mod tests {
     #[test]
     fn too_wide_is_an_error() {
         let graph = graph((0..100).map(|at| format!("group:all#leader@group:{at}#leader")));
-        let [object] = graph.find([("group", "all")]).expect("a group");
-        let relation = graph
-            .model()
-            .ask_relation(object.kind, "leader")
-            .expect("a relation");
+        let query = Query {
+            object_type: "group",
+            object_id: "all",
+            relation: "leader",
+            subject_type: "user",
+            subject_id: "ann",
+            subject_relation: None,
+        };
+        let asked = graph.timeless().resolve(&query).expect("known names");
         let ask = |steps| {
             let bounds = super::Bounds {
                 steps,
                 ..super::Bounds::ENGINE
             };
-            let [nobody] = graph.find([("user", "ann")]).expect("a user");
-            graph
-                .search_within(bounds, object, relation, nobody, super::super::trace::Untraced)
-                .map(|(holds, _)| holds)
+            graph.timeless().is(asked, bounds)
         };
         assert_eq!(ask(101), Ok(false));
         assert_eq!(ask(100), Err(CheckError::TooWide));

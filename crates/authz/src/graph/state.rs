@@ -21,7 +21,7 @@ pub(super) struct State {
     pairs: Table<Pair>,
     /// What stands for everyone of a type, by type.
     everyone: Arc<[Option<u32>]>,
-    ends: Ends,
+    pub(super) ends: Ends,
     len: usize,
 }
 
@@ -55,6 +55,19 @@ impl State {
         }
     }
 
+    /// Takes over the tuples of a whole graph: those that are found by object and subject together, and how many there are
+    /// in all. The others lie with their objects already.
+    pub(super) fn fill(&mut self, pairs: Table<Pair>, len: usize) {
+        self.pairs = pairs;
+        self.len = len;
+    }
+
+    /// For how many plain tuples there is room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.pairs.room()
+    }
+
     /// How many tuples there are.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -86,11 +99,18 @@ impl State {
         tuple: &Tuple,
         until: Option<Timestamp>,
     ) -> Result<Option<Link>, InvalidTupleForModel> {
-        let placed = self.model.place(tuple)?;
-        let located = self.intern(placed, tuple).ok_or_else(|| InvalidTupleForModel {
+        let refused = |reason| InvalidTupleForModel {
             tuple: Box::new(tuple.clone()),
-            reason: Box::new(TupleFault::Full),
-        })?;
+            reason: Box::new(reason),
+        };
+        let placed = self.model.place(tuple)?;
+        let kind = tuple.object().kind();
+        if until.is_some() && self.model.is_sentinels(kind) {
+            return Err(refused(TupleFault::Lasting(kind.to_owned())));
+        }
+        let located = self
+            .intern(placed, tuple)
+            .ok_or_else(|| refused(TupleFault::Full))?;
         let is_new = self.put(located);
         self.ends.set(located.link, until);
         Ok(is_new.then_some(located.link))
@@ -129,6 +149,11 @@ impl State {
         let wanted = Pair::first_page(object, subject);
         let found = self.pairs.find(wanted.key(), |pair| pair.is_beside(&wanted));
         found.map_or(0, Pair::relations)
+    }
+
+    /// Begins to fetch what [`State::pair`] will look at.
+    pub(super) fn expect_pair(&self, object: u32, subject: u32) {
+        self.pairs.probe(Pair::first_page(object, subject).key()).touch();
     }
 
     /// All tuples that are followed from an object.

@@ -2,17 +2,22 @@
 //! and a change copies the one shard that it touches. There is no overlay to look into first and none to merge.
 //!
 //! Within a shard values lie where their hash says or behind it (linear probing), so a lookup in a large table costs
-//! one cache miss.
+//! one cache miss. The table grows and shrinks by one shard at a time (linear hashing: Litwin 1980), so that no change
+//! ever waits for all values to be moved.
 
 use std::hash::BuildHasher as _;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-/// How many values a shard has on average before the number of shards doubles.
+/// How many values a shard has on average before a shard is added.
 const SHARD: usize = 384;
 /// How many shards hang on one node of the directory.
 const GROUP_BITS: u32 = 6;
+const GROUP: usize = 1 << GROUP_BITS;
+/// A shard with at most so many places is never made smaller.
+const SMALL: usize = 16;
 
 /// A value of a [`Table`].
 pub(super) trait Slot: Copy {
@@ -30,9 +35,12 @@ pub(super) trait Slot: Copy {
 /// The set. Cloning it copies the directory's root only.
 #[derive(Debug, Clone)]
 pub(super) struct Table<S> {
+    /// All but the last are full.
     groups: Vec<Arc<[Shard<S>]>>,
-    /// The number of shards is two to this power.
-    shard_bits: u32,
+    /// How many shards there are: at least one.
+    shards: usize,
+    /// The largest power of two that is not above the number of shards.
+    level: u32,
     len: usize,
     hasher: RandomState,
 }
@@ -43,40 +51,23 @@ struct Shard<S> {
     used: usize,
 }
 
-impl<S: Slot> Table<S> {
-    /// An empty table.
-    pub(super) fn new() -> Self {
-        Self::with_shards(0, RandomState::default())
+/// A place where a value may be, that was worked out and not looked at yet.
+#[derive(Clone, Copy)]
+pub(super) struct Probe<'t, S> {
+    slots: &'t [S],
+    start: usize,
+}
+
+impl<S: Slot> Probe<'_, S> {
+    /// Begins to fetch the place from memory. Nothing that follows depends on it, so the processor goes on meanwhile:
+    /// with several places their waits overlap, whatever is found there.
+    pub(super) fn touch(self) {
+        black_box(self.slots.get(self.start).map_or(0, Slot::key));
     }
 
-    fn with_shards(shard_bits: u32, hasher: RandomState) -> Self {
-        let empty = Shard {
-            slots: Arc::default(),
-            used: 0,
-        };
-        let per_group = 1_usize << shard_bits.min(GROUP_BITS);
-        let group: Arc<[_]> = vec![empty; per_group].into();
-        let groups = vec![group; 1_usize << shard_bits.saturating_sub(GROUP_BITS)];
-        Self {
-            groups,
-            shard_bits,
-            len: 0,
-            hasher,
-        }
-    }
-
-    /// How many values there are.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The value with this key for which `is_it` holds.
-    pub(super) fn find(&self, key: u64, mut is_it: impl FnMut(&S) -> bool) -> Option<S> {
-        let hash = self.hasher.hash_one(key);
-        let (group, within) = split(hash, self.shard_bits);
-        let slots = &self.groups.get(group)?.get(within)?.slots;
-        let (front, back) = slots.split_at_checked(home(hash, slots.len()))?;
+    /// The value for which `is_it` holds.
+    pub(super) fn find(self, mut is_it: impl FnMut(&S) -> bool) -> Option<S> {
+        let (front, back) = self.slots.split_at_checked(self.start)?;
         for slot in back.iter().chain(front) {
             if slot.is_vacant() {
                 return None;
@@ -87,11 +78,70 @@ impl<S: Slot> Table<S> {
         }
         None
     }
+}
+
+impl<S: Slot> Table<S> {
+    /// An empty table.
+    pub(super) fn new() -> Self {
+        Self::with_room(0)
+    }
+
+    /// An empty table that does not grow until it has so many values.
+    pub(super) fn with_room(values: usize) -> Self {
+        let shards = values.div_ceil(SHARD).max(1);
+        // Some shards have more than the average; a little room spares nearly all of them from growing.
+        let most = values.div_ceil(shards);
+        let empty = Shard::with_room(if values == 0 {
+            0
+        } else {
+            most.saturating_add(most / 8)
+        });
+        let group = |count: usize| -> Arc<[Shard<S>]> { (0..count).map(|_| empty.fresh()).collect() };
+        let mut groups: Vec<_> = (0..shards / GROUP).map(|_| group(GROUP)).collect();
+        if !shards.is_multiple_of(GROUP) {
+            groups.push(group(shards % GROUP));
+        }
+        Self {
+            groups,
+            shards,
+            level: shards.checked_ilog2().unwrap_or(0),
+            len: 0,
+            hasher: RandomState::default(),
+        }
+    }
+
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many values it has room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.shards().map(|shard| shard.slots.len()).sum()
+    }
+
+    /// Where a value with this key would be.
+    pub(super) fn probe(&self, key: u64) -> Probe<'_, S> {
+        let hash = self.hasher.hash_one(key);
+        let (group, within) = self.place(hash);
+        let shard = self.groups.get(group).and_then(|group| group.get(within));
+        let slots = shard.map_or(&[][..], |shard| &shard.slots);
+        Probe {
+            slots,
+            start: home(hash, slots.len()),
+        }
+    }
+
+    /// The value with this key for which `is_it` holds.
+    pub(super) fn find(&self, key: u64, is_it: impl FnMut(&S) -> bool) -> Option<S> {
+        self.probe(key).find(is_it)
+    }
 
     /// Inserts a value that is not there yet.
     pub(super) fn insert(&mut self, value: S) {
-        if self.len >= SHARD << self.shard_bits {
-            self.double();
+        if self.len >= SHARD.saturating_mul(self.shards) {
+            self.split();
         }
         let hash = self.hasher.hash_one(value.key());
         let hasher = self.hasher.clone();
@@ -120,35 +170,119 @@ impl<S: Slot> Table<S> {
         {
             shard.remove(at, &hasher);
             self.len = self.len.saturating_sub(1);
+            if self.len.saturating_mul(2) < SHARD.saturating_mul(self.shards.saturating_sub(1)) {
+                self.merge();
+            }
         }
     }
 
     /// All values, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = S> + '_ {
-        let shards = self.groups.iter().flat_map(|group| group.iter());
-        shards.flat_map(|shard| shard.slots.iter().copied().filter(|slot| !slot.is_vacant()))
+        self.shards().flat_map(Shard::values)
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard<S>> {
+        self.groups.iter().flat_map(|group| group.iter())
     }
 
     fn shard_mut(&mut self, hash: u64) -> Option<&mut Shard<S>> {
-        let (group, within) = split(hash, self.shard_bits);
+        let (group, within) = self.place(hash);
         Arc::make_mut(self.groups.get_mut(group)?).get_mut(within)
     }
 
-    /// Doubles the number of shards. Happens when the table has doubled, so it costs little for each insertion.
-    fn double(&mut self) {
-        let mut larger = Self::with_shards(self.shard_bits.saturating_add(1), self.hasher.clone());
-        for value in self.iter() {
-            let hash = self.hasher.hash_one(value.key());
-            if let Some(shard) = larger.shard_mut(hash) {
-                shard.insert(value, hash, &self.hasher);
+    /// The shard of a hash, from its upper half: its group and its place there.
+    fn place(&self, hash: u64) -> (usize, usize) {
+        let upper = usize::try_from(hash >> 32).unwrap_or(0);
+        let half = 1_usize.wrapping_shl(self.level);
+        let wide = upper & half.wrapping_mul(2).wrapping_sub(1);
+        // A shard that was not split yet has the values of the one that will come out of it. Without a branch, which
+        // would be guessed wrongly as often as not.
+        let shard = wide.wrapping_sub(half.wrapping_mul(usize::from(wide >= self.shards)));
+        (shard >> GROUP_BITS, shard & (GROUP - 1))
+    }
+
+    /// Adds a shard, which takes about half of another one's values.
+    fn split(&mut self) {
+        let from = self.shards.saturating_sub(1_usize.wrapping_shl(self.level));
+        let values = self.take(from);
+        self.shards = self.shards.saturating_add(1);
+        self.level = self.shards.checked_ilog2().unwrap_or(0);
+        let last = match self.groups.last_mut() {
+            Some(last) if last.len() < GROUP => last,
+            _ => {
+                self.groups.push(Arc::default());
+                match self.groups.last_mut() {
+                    Some(last) => last,
+                    None => return,
+                }
+            }
+        };
+        *last = last.iter().cloned().chain([Shard::with_room(0)]).collect();
+        self.give(values);
+    }
+
+    /// Takes the last shard away; its values go where they came from.
+    fn merge(&mut self) {
+        let values = self.take(self.shards.saturating_sub(1));
+        let Some(last) = self.groups.last_mut() else {
+            return;
+        };
+        let left = last.len().saturating_sub(1);
+        if left > 0 {
+            *last = last.iter().take(left).cloned().collect();
+        } else {
+            self.groups.pop();
+        }
+        self.shards = self.shards.saturating_sub(1);
+        self.level = self.shards.checked_ilog2().unwrap_or(0);
+        self.give(values);
+    }
+
+    /// Empties a shard.
+    fn take(&mut self, shard: usize) -> Vec<S> {
+        let group = self.groups.get_mut(shard >> GROUP_BITS);
+        let shard = group.and_then(|group| Arc::make_mut(group).get_mut(shard & (GROUP - 1)));
+        shard.map_or_else(Vec::new, |shard| {
+            let values = shard.values().collect();
+            *shard = Shard::with_room(0);
+            values
+        })
+    }
+
+    /// Puts values that are counted already where they belong.
+    fn give(&mut self, values: Vec<S>) {
+        let hasher = self.hasher.clone();
+        for value in values {
+            let hash = hasher.hash_one(value.key());
+            if let Some(shard) = self.shard_mut(hash) {
+                shard.insert(value, hash, &hasher);
             }
         }
-        larger.len = self.len;
-        *self = larger;
     }
 }
 
 impl<S: Slot> Shard<S> {
+    /// No values, and room for so many.
+    fn with_room(values: usize) -> Self {
+        let places = values.saturating_add(values / 2);
+        Self {
+            slots: vec![S::VACANT; places].into(),
+            used: 0,
+        }
+    }
+
+    /// The same without sharing.
+    fn fresh(&self) -> Self {
+        Self {
+            slots: self.slots.to_vec().into(),
+            used: self.used,
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = S> + '_ {
+        self.slots.iter().copied().filter(|slot| !slot.is_vacant())
+    }
+
     fn position(&self, hash: u64, mut is_it: impl FnMut(&S) -> bool) -> Option<usize> {
         let start = home(hash, self.slots.len());
         let (front, back) = self.slots.split_at_checked(start)?;
@@ -172,11 +306,11 @@ impl<S: Slot> Shard<S> {
 
     /// Makes room for a quarter more.
     fn grow(&mut self, hasher: &RandomState) {
-        let capacity = self
-            .slots
-            .len()
-            .saturating_add(self.slots.len() / 4)
-            .saturating_add(8);
+        let capacity = self.slots.len().saturating_add(self.slots.len() / 4);
+        self.resize(capacity.saturating_add(8), hasher);
+    }
+
+    fn resize(&mut self, capacity: usize, hasher: &RandomState) {
         let old = std::mem::replace(&mut self.slots, vec![S::VACANT; capacity].into());
         for value in old.iter().filter(|slot| !slot.is_vacant()) {
             if let Some(at) = self.free_place(hasher.hash_one(value.key())) {
@@ -230,13 +364,10 @@ impl<S: Slot> Shard<S> {
         }
         self.put(gap, S::VACANT);
         self.used = self.used.saturating_sub(1);
+        if capacity > SMALL && self.used.saturating_mul(3) < capacity {
+            self.resize(self.used.saturating_add(self.used / 2).saturating_add(8), hasher);
+        }
     }
-}
-
-/// The shard of a hash, from its upper half: its group and its place there.
-fn split(hash: u64, shard_bits: u32) -> (usize, usize) {
-    let shard = usize::try_from((hash >> 32) & (1_u64 << shard_bits).wrapping_sub(1)).unwrap_or(0);
-    (shard >> GROUP_BITS, shard & ((1 << GROUP_BITS) - 1))
 }
 
 /// Where in a shard a value belongs, from the lower half of its hash, spread evenly over any number of places.
@@ -290,6 +421,7 @@ mod tests {
                 prop_assert_eq!(table.find(u64::from(value % 50), |found| *found == value).is_some(), insert);
             }
             prop_assert_eq!(table.len(), truth.len());
+            prop_assert!(table.room() <= truth.len() * 3 + SMALL);
             copies.push((table, truth));
             for (table, truth) in copies {
                 prop_assert_eq!(contents(&table), truth);
@@ -304,6 +436,8 @@ mod tests {
             table.insert(Wide(value));
         }
         assert!(table.groups.len() > 1);
+        let most = table.room();
+        assert!(most < 200_000, "{most}");
         let before = table.clone();
         for value in 0..50_000_u32 {
             table.remove(u64::from(value), |found| found.0 == value);
@@ -313,6 +447,31 @@ mod tests {
             let find = |table: &Table<Wide>| table.find(u64::from(value), |found| found.0 == value).is_some();
             assert!(find(&before));
             assert_eq!(find(&table), value >= 50_000);
+        }
+        for value in 50_000..99_990_u32 {
+            table.remove(u64::from(value), |found| found.0 == value);
+        }
+        assert_eq!((table.len(), table.shards, table.groups.len()), (10, 1, 1));
+        assert!(table.room() < 100 && before.room() == most);
+        assert!(
+            (99_990..100_000_u32)
+                .all(|value| table.find(u64::from(value), |found| found.0 == value).is_some())
+        );
+    }
+
+    #[test]
+    fn room_that_was_asked_for_is_hardly_ever_too_little() {
+        for count in [1, 383, 385, 30_000, 100_000_u32] {
+            let mut table = Table::with_room(usize::try_from(count).expect("small"));
+            let shards = table.shards;
+            (0..count).for_each(|value| table.insert(Wide(value)));
+            assert_eq!(table.shards, shards);
+            assert!((0..count).all(|value| table.find(u64::from(value), |found| found.0 == value).is_some()));
+            assert!(
+                table.room() <= table.len() * 2 + SMALL,
+                "{} for {count}",
+                table.room()
+            );
         }
     }
 

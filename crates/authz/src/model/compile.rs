@@ -88,17 +88,19 @@ fn declare(model: &mut Model, def: &TypeDef<'_>) -> Result<(), ModelError> {
             takes_usersets: false,
             shortcut: Shortcut::default(),
             rewrite: Rewrite::Direct,
+            plan: Rewrite::Direct,
         });
     }
     model.types.push(Type {
         name: def.name.text.into(),
+        is_sentinels: false,
         relations,
         slots: Vec::new(),
     });
     Ok(())
 }
 
-fn twice(name: &Name<'_>, what: &str) -> ModelError {
+pub(super) fn twice(name: &Name<'_>, what: &str) -> ModelError {
     ModelError::at(
         name.at,
         format!(
@@ -151,10 +153,10 @@ impl Compiler<'_> {
                 let mut allowed = Vec::with_capacity(restrictions.len());
                 for restriction in restrictions {
                     let one = self.allowed(restriction)?;
-                    if allowed.contains(&one) {
-                        return Err(twice(&restriction.kind, "subject"));
+                    // Said twice it is still one, as with OpenFGA.
+                    if !allowed.contains(&one) {
+                        allowed.push(one);
                     }
-                    allowed.push(one);
                 }
                 Ok(allowed.into())
             }

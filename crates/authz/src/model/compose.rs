@@ -1,11 +1,11 @@
 //! One model of several: Sentinel's, and beside it those of services, each under the service's name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sentinel_core::name::ServiceName;
 
-use super::ast::{Name, RelationDef, Restriction, Rewrite, TypeDef};
-use super::{Model, ModelError, parser};
+use super::ast::{Name, Place, RelationDef, Restriction, Rewrite, TypeDef};
+use super::{Model, ModelError, compile, parser, print};
 
 /// The model of a service is not one, or it does not go with Sentinel's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,8 @@ struct Own<'t> {
 }
 
 /// The model of `base` and of every service. In a service's text a name means the service's own type, or else one of
-/// `base`, whose types may be declared there without relations (`type user`), so that the text is a model by itself.
+/// `base`, whose types may be declared there, without relations (`type user`) or with exactly the same ones, so that the
+/// text is a model by itself.
 pub(crate) fn compose<'t>(
     base: &'t str,
     services: impl IntoIterator<Item = (&'t ServiceName, &'t str)>,
@@ -53,6 +54,9 @@ pub(crate) fn compose<'t>(
             .and_then(|_| Model::of(&beside(base, before)))
             .map_err(|error| of(own.service, error))?;
     }
+    for kind in model.types.iter_mut().take(known.len()) {
+        kind.is_sentinels = true;
+    }
     Ok(model)
 }
 
@@ -66,21 +70,41 @@ fn of(service: &ServiceName, error: ModelError) -> ServiceModelError {
 /// The types that are the service's own. Those of the base may be declared, and not be defined anew.
 fn own_types<'t>(known: &[TypeDef<'_>], types: Vec<TypeDef<'t>>) -> Result<Vec<TypeDef<'t>>, ModelError> {
     let mut own = Vec::new();
+    let mut declared = HashSet::new();
     for def in types {
-        let is_known = known.iter().any(|other| other.name.text == def.name.text);
-        match (is_known, def.relations.first()) {
-            (false, _) => own.push(def),
-            (true, None) => {}
-            (true, Some(relation)) => {
-                let name = def.name.text;
-                let message = format!(
-                    "`{name}` is a type of Sentinel and cannot be defined anew; write `type {name}` alone, or choose another name"
-                );
-                return Err(ModelError::at(relation.name.at, message));
-            }
+        let Some(base) = known.iter().find(|other| other.name.text == def.name.text) else {
+            own.push(def);
+            continue;
+        };
+        if !declared.insert(def.name.text) {
+            return Err(compile::twice(&def.name, "type"));
+        }
+        if let Some(place) = difference(base, &def) {
+            let name = def.name.text;
+            let message = format!(
+                "`{name}` is a type of Sentinel and cannot be defined anew; write `type {name}` alone, or with Sentinel's own relations, or choose another name"
+            );
+            return Err(ModelError::at(place, message));
         }
     }
     Ok(own)
+}
+
+/// Where a declaration says something else than the definition; `None` if it says nothing, or the same in whatever order.
+fn difference(base: &TypeDef<'_>, declared: &TypeDef<'_>) -> Option<Place> {
+    let is_same = |relation: &RelationDef<'_>, other: &RelationDef<'_>| {
+        relation.name.text == other.name.text
+            && print::rewrite(&relation.rewrite) == print::rewrite(&other.rewrite)
+    };
+    let is_in_base = |relation: &RelationDef<'_>| base.relations.iter().any(|other| is_same(relation, other));
+    let mut names = HashSet::new();
+    let mut relations = declared.relations.iter();
+    let wrong = relations.find(|relation| !is_in_base(relation) || !names.insert(relation.name.text));
+    match wrong {
+        Some(relation) => Some(relation.name.at),
+        None => (!declared.relations.is_empty() && declared.relations.len() < base.relations.len())
+            .then_some(declared.name.at),
+    }
 }
 
 /// The base's types and those of services, under their qualified names.

@@ -1,12 +1,12 @@
 //! Relations that can never hold, or that would be asked of themselves for ever, are mistakes of the model.
 
 use super::ast::{RelationDef, TypeDef};
-use super::{Form, Model, ModelError, RelationId, Rewrite};
+use super::{Form, Model, ModelError, RelationId, Rewrite, TypeId};
 
 /// Checks every relation of a compiled model.
 pub(super) fn check(model: &Model, types: &[TypeDef<'_>]) -> Result<(), ModelError> {
     let definitions: Vec<&RelationDef<'_>> = types.iter().flat_map(|def| &def.relations).collect();
-    let can_hold = relations_that_can_hold(model);
+    let can_hold = relations_that_can_hold(model, |_| true);
     for (((id, _), def), can_hold) in model.relations().zip(definitions).zip(can_hold) {
         let name = def.name.text;
         if reaches(model, id, id) {
@@ -61,8 +61,9 @@ fn collect_computed(rewrite: &Rewrite, into: &mut Vec<RelationId>) {
     }
 }
 
-/// For each relation, whether some set of tuples makes it hold: the least set that the definitions allow.
-fn relations_that_can_hold(model: &Model) -> Vec<bool> {
+/// For each relation, whether some set of tuples makes it hold for a subject of one of these types: the least set that
+/// the definitions allow.
+pub(super) fn relations_that_can_hold(model: &Model, of_type: impl Fn(TypeId) -> bool) -> Vec<bool> {
     let mut known = vec![false; model.relations.len()];
     loop {
         let next: Vec<bool> = model
@@ -71,7 +72,7 @@ fn relations_that_can_hold(model: &Model) -> Vec<bool> {
             .map(|relation| {
                 let holds = |id: RelationId| known.get(usize::from(id.0)).copied().unwrap_or(false);
                 let direct = relation.direct.iter().any(|one| match one.form {
-                    Form::Object | Form::Wildcard => true,
+                    Form::Object | Form::Wildcard => of_type(one.kind),
                     Form::Userset(of) => holds(of),
                 });
                 can_hold(&relation.rewrite, direct, &holds)
@@ -88,9 +89,8 @@ fn can_hold(rewrite: &Rewrite, direct: bool, holds: &impl Fn(RelationId) -> bool
     match rewrite {
         Rewrite::Direct => direct,
         Rewrite::Computed(relation) => holds(*relation),
-        Rewrite::From {
-            tupleset, targets, ..
-        } => holds(*tupleset) && targets.iter().any(|(_, target)| holds(*target)),
+        // What is followed always may have tuples.
+        Rewrite::From { targets, .. } => targets.iter().any(|(_, target)| holds(*target)),
         Rewrite::Any(parts) => parts.iter().any(|part| can_hold(part, direct, holds)),
         Rewrite::All(parts) => parts.iter().all(|part| can_hold(part, direct, holds)),
         // What is taken away may be nothing.

@@ -36,23 +36,23 @@ fn read_line<'a>(line: &'a str, number: usize, found: &mut Vec<(Token<'a>, Place
         line: number,
         column: 1,
     };
-    let mut after_space = true;
+    let mut before = ' ';
     let mut empty = true;
     while let Some(first) = rest.chars().next() {
         let length = match first {
-            // A comment, unless it joins two names as in `group#member`.
-            '#' if after_space => break,
+            // A comment, unless it joins two names as in `group#member`. OpenFGA knows it by the space before it.
+            '#' if before == ' ' || empty => break,
             _ if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
             _ => first.len_utf8(),
         };
         let (taken, left) = rest.split_at_checked(length).unwrap_or((rest, ""));
         if is_word(first) {
             found.push((Token::Word(taken), at));
-        } else if !first.is_whitespace() {
+        } else if !is_space(first) {
             found.push((Token::Mark(first), at));
         }
-        after_space = first.is_whitespace();
-        empty &= after_space;
+        before = first;
+        empty &= is_space(first);
         at.column = at.column.saturating_add(taken.chars().count());
         rest = left;
     }
@@ -60,6 +60,10 @@ fn read_line<'a>(line: &'a str, number: usize, found: &mut Vec<(Token<'a>, Place
         found.push((Token::LineEnd, at));
     }
     at
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t')
 }
 
 fn is_word(c: char) -> bool {
@@ -77,7 +81,12 @@ mod tests {
     #[test]
     fn a_number_sign_after_a_space_begins_a_comment_and_joins_names_otherwise() {
         use Token::{End, LineEnd, Mark, Word};
-        assert_eq!(kinds("# nothing\n\n  # here"), [End]);
+        assert_eq!(kinds("# nothing\n\n  # here\n\t# there"), [End]);
+        assert_eq!(
+            kinds("a\t# b"),
+            [Word("a"), Mark('#'), Word("b"), LineEnd, End],
+            "a tab is no space"
+        );
         assert_eq!(
             kinds("[g#m] # who"),
             [

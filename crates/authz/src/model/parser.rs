@@ -6,10 +6,26 @@ use super::ast::{Form, Name, Place, RelationDef, Restriction, Rewrite, TypeDef};
 use super::lexer::{MARKS, Token, tokens};
 
 /// How deep parentheses may be nested.
-const MAX_NESTING: usize = 16;
+pub(super) const MAX_NESTING: usize = 16;
 
-/// Words that would make a definition ambiguous.
-const RESERVED: [&str; 7] = ["and", "but", "from", "not", "or", "self", "this"];
+/// Words that would make a definition ambiguous, or that OpenFGA keeps for itself.
+const RESERVED: [&str; 15] = [
+    "and",
+    "but",
+    "condition",
+    "define",
+    "false",
+    "from",
+    "in",
+    "not",
+    "null",
+    "or",
+    "relations",
+    "self",
+    "this",
+    "true",
+    "with",
+];
 
 /// Reads a whole model.
 pub(super) fn parse(text: &str) -> Result<Vec<TypeDef<'_>>, ModelError> {
@@ -17,6 +33,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<TypeDef<'_>>, ModelError> {
         tokens: tokens(text),
         next: 0,
         nesting: 0,
+        in_brackets: false,
+        end: Place { line: 1, column: 1 },
     };
     parser.header()?;
     let mut types = Vec::new();
@@ -26,11 +44,31 @@ pub(super) fn parse(text: &str) -> Result<Vec<TypeDef<'_>>, ModelError> {
     Ok(types)
 }
 
+/// Whether a type or relation may have this name; if not, why.
+pub(super) fn check_name(text: &str, of: &str) -> Result<(), String> {
+    if RESERVED.contains(&text) {
+        return Err(format!("`{text}` cannot be the name of a {of}; choose another"));
+    }
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let goes_on_well = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !begins_well || !text.chars().all(goes_on_well) || text.len() > 64 {
+        let shown: String = text.chars().take(64).collect();
+        return Err(format!(
+            "`{shown}` is not a name: 1 to 64 characters from `a-z A-Z 0-9 _ -`, the first a letter"
+        ));
+    }
+    Ok(())
+}
+
 struct Parser<'a> {
     tokens: Vec<(Token<'a>, Place)>,
     next: usize,
-    /// How many brackets and parentheses are open: line ends mean nothing inside them.
+    /// How many parentheses are open.
     nesting: usize,
+    /// Whether brackets are open: line ends mean nothing inside them.
+    in_brackets: bool,
+    /// Where the token before ended.
+    end: Place,
 }
 
 impl<'a> Parser<'a> {
@@ -80,9 +118,10 @@ impl<'a> Parser<'a> {
         let first = self.operand(first_in_definition)?;
         let rewrite = match self.peek() {
             Token::Word(operator @ ("or" | "and")) => {
+                self.apart("before")?;
                 let mut operands = vec![first];
                 while self.take(Token::Word(operator)) {
-                    operands.push(self.operand(false)?);
+                    operands.push(self.operand_apart()?);
                 }
                 if operator == "or" {
                     Rewrite::Any(operands)
@@ -91,9 +130,14 @@ impl<'a> Parser<'a> {
                 }
             }
             Token::Word("but") => {
-                self.next = self.next.saturating_add(1);
+                self.apart("before")?;
+                self.take(Token::Word("but"));
+                let gap = self.gap();
+                if self.peek() == Token::Word("not") && gap != Some(1) {
+                    return self.error("exactly one space stands between `but` and `not`");
+                }
                 self.keyword("not", "`not` is expected after `but`")?;
-                Rewrite::Except(Box::new(first), Box::new(self.operand(false)?))
+                Rewrite::Except(Box::new(first), Box::new(self.operand_apart()?))
             }
             _ => first,
         };
@@ -113,9 +157,11 @@ impl<'a> Parser<'a> {
                     return self
                         .error("parentheses are nested too deep; define a part as a relation of its own");
                 }
-                self.open();
+                self.take(Token::Mark('('));
+                self.nesting = self.nesting.saturating_add(1);
                 let inner = self.rewrite(first_in_definition)?;
-                self.close(')', "`)` is expected here")?;
+                self.mark(')', "`)` is expected here")?;
+                self.nesting = self.nesting.saturating_sub(1);
                 Ok(inner)
             }
             _ => {
@@ -130,13 +176,20 @@ impl<'a> Parser<'a> {
     }
 
     fn direct(&mut self) -> Result<Rewrite<'a>, ModelError> {
-        self.open();
+        self.take(Token::Mark('['));
+        self.in_brackets = true;
         let mut restrictions = Vec::new();
         loop {
             let kind = self.name("type")?;
-            let form = if self.take(Token::Mark('#')) {
+            let form = if self.joined(Token::Mark('#'))? {
+                if self.gap() != Some(0) {
+                    return self.error("the name of a relation is expected after `#`");
+                }
                 Form::Userset(self.name("relation")?)
-            } else if self.take(Token::Mark(':')) {
+            } else if self.joined(Token::Mark(':'))? {
+                if self.gap() != Some(0) {
+                    return self.error("`*` is expected after `:`");
+                }
                 self.mark('*', "`*` is expected after `:`")?;
                 Form::Wildcard
             } else {
@@ -150,7 +203,8 @@ impl<'a> Parser<'a> {
                 break;
             }
         }
-        self.close(']', "`,` or `]` is expected here")?;
+        self.mark(']', "`,` or `]` is expected here")?;
+        self.in_brackets = false;
         Ok(Rewrite::Direct(restrictions))
     }
 
@@ -159,16 +213,10 @@ impl<'a> Parser<'a> {
         let Token::Word(text) = self.peek() else {
             return self.error(&format!("the name of a {of} is expected here"));
         };
-        if RESERVED.contains(&text) {
-            return self.error(&format!("`{text}` cannot be the name of a {of}; choose another"));
+        if let Err(message) = check_name(text, of) {
+            return self.error(&message);
         }
-        let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !begins_well || text.contains('.') || text.len() > 64 {
-            return self.error(&format!(
-                "`{text}` is not a name: 1 to 64 characters from `a-z A-Z 0-9 _ -`, the first a letter"
-            ));
-        }
-        self.next = self.next.saturating_add(1);
+        self.take(Token::Word(text));
         Ok(Name { text, at })
     }
 
@@ -196,20 +244,39 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn open(&mut self) {
-        self.nesting = self.nesting.saturating_add(1);
-        self.next = self.next.saturating_add(1);
+    /// Takes the mark that joins two names, as it does without spaces around it.
+    fn joined(&mut self, mark: Token<'_>) -> Result<bool, ModelError> {
+        let gap = self.gap();
+        if self.peek() == mark && gap != Some(0) {
+            return self.error("no space stands here; write `group#member` and `user:*`");
+        }
+        Ok(self.take(mark))
     }
 
-    fn close(&mut self, mark: char, otherwise: &str) -> Result<(), ModelError> {
-        self.mark(mark, otherwise)?;
-        self.nesting = self.nesting.saturating_sub(1);
+    /// An operator stands apart from what is before and behind it.
+    fn apart(&mut self, side: &str) -> Result<(), ModelError> {
+        if self.gap() == Some(0) {
+            return self.error(&format!("a space is expected {side} the operator"));
+        }
         Ok(())
+    }
+
+    fn operand_apart(&mut self) -> Result<Rewrite<'a>, ModelError> {
+        self.apart("behind")?;
+        self.operand(false)
+    }
+
+    /// How many characters stand between the token before and the next one, if both are in one line.
+    fn gap(&mut self) -> Option<usize> {
+        let at = self.place();
+        (at.line == self.end.line)
+            .then(|| at.column.checked_sub(self.end.column))
+            .flatten()
     }
 
     /// The next token, and from here on `next` stands at it.
     fn peek(&mut self) -> Token<'a> {
-        while self.nesting > 0 && self.current().0 == Token::LineEnd {
+        while self.in_brackets && self.current().0 == Token::LineEnd {
             self.next = self.next.saturating_add(1);
         }
         self.current().0
@@ -218,6 +285,16 @@ impl<'a> Parser<'a> {
     fn take(&mut self, token: Token<'_>) -> bool {
         let found = self.peek() == token;
         if found {
+            let Place { line, column } = self.place();
+            let length = match token {
+                Token::Word(text) => text.len(),
+                Token::Mark(_) => 1,
+                Token::LineEnd | Token::End => 0,
+            };
+            self.end = Place {
+                line,
+                column: column.saturating_add(length),
+            };
             self.next = self.next.saturating_add(1);
         }
         found

@@ -22,6 +22,46 @@ pub(super) fn prepare(model: &mut Model) {
     for (relation, shortcut) in model.relations.iter_mut().zip(shortcuts) {
         relation.shortcut = shortcut;
     }
+    let plans: Vec<Rewrite> = model
+        .relations
+        .iter()
+        .map(|relation| ordered(model, &relation.rewrite))
+        .collect();
+    for (relation, plan) in model.relations.iter_mut().zip(plans) {
+        relation.plan = plan;
+    }
+}
+
+/// The cheapest parts first. Neither `or` nor `and` depends on the order of its parts, not even where one is an error.
+fn ordered(model: &Model, rewrite: &Rewrite) -> Rewrite {
+    let sorted = |parts: &[Rewrite]| {
+        let mut parts: Vec<Rewrite> = parts.iter().map(|part| ordered(model, part)).collect();
+        parts.sort_by_key(|part| cost(model, part));
+        parts.into_boxed_slice()
+    };
+    match rewrite {
+        Rewrite::Any(parts) => Rewrite::Any(sorted(parts)),
+        Rewrite::All(parts) => Rewrite::All(sorted(parts)),
+        Rewrite::Except(base, minus) => {
+            Rewrite::Except(Box::new(ordered(model, base)), Box::new(ordered(model, minus)))
+        }
+        Rewrite::Direct | Rewrite::Computed(_) | Rewrite::From { .. } => rewrite.clone(),
+    }
+}
+
+/// 0 if one look at the object's own tuples decides, 1 if one look at each of a few others does, more otherwise.
+fn cost(model: &Model, rewrite: &Rewrite) -> u8 {
+    let decides = |other: &RelationId| model.relation(*other).is_some_and(|other| other.shortcut.decides);
+    match rewrite {
+        Rewrite::Computed(other) if decides(other) => 0,
+        Rewrite::From { targets, .. } if targets.iter().all(|(_, target)| decides(target)) => 1,
+        Rewrite::Direct | Rewrite::Computed(_) => 2,
+        Rewrite::All(parts) | Rewrite::Any(parts) => {
+            let dearest = parts.iter().map(|part| cost(model, part)).max();
+            dearest.unwrap_or(0).saturating_add(1)
+        }
+        Rewrite::From { .. } | Rewrite::Except(..) => 3,
+    }
 }
 
 fn of_relation(model: &Model, relation: &Relation) -> Shortcut {

@@ -8,7 +8,7 @@ use sentinel_core::name::{ActionName, ResourceType, ServiceName};
 
 use super::{Permission, words};
 use crate::graph::split_id;
-use crate::{CheckError, Graph, Page};
+use crate::{CheckError, Graph, ObjectsQuery, Page};
 
 /// Whether the user has at least this role in the workspace now.
 pub fn has_role(
@@ -103,9 +103,17 @@ pub fn accessible(
         after: after.as_deref(),
         ..page
     };
-    let found = graph.list_objects_where("resource", &prefix, relation, user, page, in_workspace)?;
+    let query = ObjectsQuery {
+        object_type: "resource",
+        id_prefix: &prefix,
+        relation,
+        ..ObjectsQuery::default()
+    };
+    let found = graph
+        .timeless()
+        .list_objects_where(&query, user, page, in_workspace)?;
     let without_prefix = |id: String| id.strip_prefix(&prefix).map(str::to_owned);
-    Ok(found.into_iter().filter_map(without_prefix).collect())
+    Ok(found.ids.into_iter().filter_map(without_prefix).collect())
 }
 
 fn of_workspace(id: WorkspaceId) -> (&'static str, &'static str, Option<u128>) {

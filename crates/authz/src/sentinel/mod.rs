@@ -21,7 +21,9 @@ pub use project::{
     role_assignee, role_in_workspace, share,
 };
 pub use why::{Why, groups_of, why_act, why_may, why_role, workspaces_of, workspaces_of_resource};
-pub use words::{Permission, UnknownPermission, action, group, resource, role, user, workspace};
+pub use words::{
+    Permission, UnknownPermission, action, group, is_subject_type, is_type, resource, role, user, workspace,
+};
 
 /// The model's text, in OpenFGA's language.
 pub const MODEL: &str = include_str!("sentinel.fga");
@@ -30,12 +32,13 @@ pub const MODEL: &str = include_str!("sentinel.fga");
 pub fn model() -> Arc<Model> {
     static COMPILED: OnceLock<Arc<Model>> = OnceLock::new();
     // A test holds that the text is a model. Without one every question would be an error, that is, a no.
-    let compiled = COMPILED.get_or_init(|| Arc::new(Model::parse(MODEL).unwrap_or_default()));
+    let compiled = COMPILED.get_or_init(|| Arc::new(compose(MODEL, []).unwrap_or_default()));
     Arc::clone(compiled)
 }
 
 /// Sentinel's model and, beside it, those of services, in OpenFGA's language. Their types are called `service/type` there;
 /// in a service's own text they are called by their name alone, and `user`, `group` and Sentinel's other types are known.
+/// A text may declare them as they are, so that it is a model by itself.
 ///
 /// # Errors
 ///
@@ -89,6 +92,30 @@ type group
     define member: [user:*]";
         let error = model_with([(&docs, text)]).expect_err("refused");
         assert_eq!((error.service, error.error.line), (docs.clone(), 6));
+        for (types, place) in [
+            ("type user\ntype user", Some((4, 6))),
+            (
+                "type group\n  relations\n    define member: [user, group#member]\n    define workspace: [workspace]",
+                None,
+            ),
+            (
+                "type group\n  relations\n    define member: [user, group#member]",
+                Some((3, 6)),
+            ),
+            (
+                "type group\n  relations\n    define member: [group#member, user]",
+                Some((5, 12)),
+            ),
+            (
+                "type group\n  relations\n    define workspace: [workspace]\n    define workspace: [workspace]",
+                Some((6, 12)),
+            ),
+        ] {
+            let text = format!("model\n  schema 1.1\n{types}");
+            let error = model_with([(&docs, text.as_str())]).err();
+            let found = error.map(|found| (found.error.line, found.error.column));
+            assert_eq!(found, place, "{types}");
+        }
         let error = model_with([(
             &docs,
             "model\n  schema 1.1\ntype a\n  relations\n    define b: [c]",

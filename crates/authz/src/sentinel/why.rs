@@ -5,7 +5,7 @@ use sentinel_core::name::{ActionName, ResourceType, ServiceName};
 use sentinel_core::{Object, Tuple, WorkspaceRole};
 
 use super::{Permission, ask, words};
-use crate::{CheckError, Graph, Page, Query};
+use crate::{CheckError, Graph, Listed, ObjectsQuery, Page, Query, SubjectsQuery};
 
 /// An answer with its grounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +92,15 @@ pub fn workspaces_of_resource(
     let Ok(resource) = words::resource(service, kind, id) else {
         return Ok(Vec::new());
     };
-    let ids = graph.list_subjects("resource", resource.id(), "workspace", "workspace")?;
-    Ok(parsed(&ids))
+    let query = SubjectsQuery {
+        object_type: resource.kind(),
+        object_id: resource.id(),
+        relation: "workspace",
+        subject_type: "workspace",
+        subject_relation: None,
+    };
+    let listed = graph.timeless().list_subjects(&query, Page::ALL)?;
+    Ok(parsed(&listed.ids))
 }
 
 /// The workspaces that the user is a member of.
@@ -102,9 +109,8 @@ pub fn workspaces_of_resource(
 ///
 /// The model does not know the names.
 pub fn workspaces_of(graph: &Graph, user: UserId) -> Result<Vec<WorkspaceId>, CheckError> {
-    let user = words::user(user);
-    let ids = graph.list_objects("workspace", "", "member", user.kind(), user.id(), Page::ALL)?;
-    Ok(parsed(&ids))
+    let listed = member_of(graph, "workspace", user)?;
+    Ok(parsed(&listed.ids))
 }
 
 /// The groups that the user is in, directly or by another group.
@@ -113,12 +119,21 @@ pub fn workspaces_of(graph: &Graph, user: UserId) -> Result<Vec<WorkspaceId>, Ch
 ///
 /// The model does not know the names.
 pub fn groups_of(graph: &Graph, user: UserId) -> Result<Vec<Object>, CheckError> {
+    let listed = member_of(graph, "group", user)?;
+    let group = |id: &String| Object::new("group", id).ok();
+    Ok(listed.ids.iter().filter_map(group).collect())
+}
+
+fn member_of(graph: &Graph, kind: &str, user: UserId) -> Result<Listed, CheckError> {
     let user = words::user(user);
-    let ids = graph.list_objects("group", "", "member", user.kind(), user.id(), Page::ALL)?;
-    Ok(ids
-        .iter()
-        .filter_map(|id| Object::new("group", id).ok())
-        .collect())
+    let query = ObjectsQuery {
+        object_type: kind,
+        relation: "member",
+        subject_type: user.kind(),
+        subject_id: user.id(),
+        ..ObjectsQuery::default()
+    };
+    graph.timeless().list_objects(&query, Page::ALL)
 }
 
 fn parsed(ids: &[String]) -> Vec<WorkspaceId> {
@@ -144,7 +159,9 @@ fn why(graph: &Graph, holds: bool, questions: &[(Object, &str, Object)]) -> Resu
             relation,
             subject_type: subject.kind(),
             subject_id: subject.id(),
+            subject_relation: None,
         };
+        let graph = graph.timeless();
         if holds {
             why.by.extend(graph.explain(&query)?.unwrap_or_default());
         } else {

@@ -69,6 +69,21 @@ const WORKSPACE: StaticName = StaticName::new("workspace");
 const GROUP: StaticName = StaticName::new("group");
 const ROLE: StaticName = StaticName::new("role");
 
+/// Every type of Sentinel's own model.
+const TYPES: [&str; 6] = ["user", "workspace", "group", "role", "action", "resource"];
+
+/// Whether a type is one of Sentinel's own, which no service defines.
+pub fn is_type(name: &str) -> bool {
+    TYPES.contains(&name)
+}
+
+/// Whether a type is one of Sentinel's whose objects may be subjects of services' own tuples. Their ids are UUIDs.
+pub fn is_subject_type(name: &str) -> bool {
+    [USER, WORKSPACE, GROUP, ROLE]
+        .iter()
+        .any(|kind| kind.as_str() == name)
+}
+
 /// A user as object or subject.
 pub fn user(id: UserId) -> Object {
     Object::entity(USER, id.as_uuid())
@@ -139,4 +154,20 @@ pub(super) fn write_action(
         text.write_str(part)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_types_are_those_of_the_model() {
+        let types: Vec<&str> = crate::sentinel::MODEL
+            .lines()
+            .filter_map(|line| line.strip_prefix("type "))
+            .map(str::trim)
+            .collect();
+        assert_eq!(types, TYPES);
+        assert!(types.iter().any(|kind| !is_subject_type(kind)));
+    }
 }

@@ -10,7 +10,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Streaming};
 
 use super::error::FollowError;
-use crate::frame::SnapshotManifest;
+use crate::frame::{MessageError, SnapshotManifest};
+use crate::interest::Interest;
 use crate::proto::feed_client::FeedClient;
 use crate::proto::snapshot_part::Part;
 use crate::proto::{SnapshotPart, SnapshotRequest};
@@ -33,6 +34,7 @@ pub(super) async fn download(
     mut client: FeedClient<Channel>,
     request: Request<SnapshotRequest>,
     key: &FeedVerifyKey,
+    interest: &Interest,
 ) -> Result<Downloaded, FollowError> {
     let answered = timeout(PATIENCE, client.snapshot(request)).await;
     let mut parts = answered.map_err(|_| FollowError::Silent(PATIENCE))??.into_inner();
@@ -41,6 +43,9 @@ pub(super) async fn download(
     };
     let signed = Signed::from_proto(signed);
     let manifest = SnapshotManifest::open(&signed, key)?;
+    if manifest.interest != *interest {
+        return Err(MessageError::OtherInterest.into());
+    }
     let expected = usize::try_from(manifest.body_bytes)
         .map_err(|_| FollowError::Protocol("a snapshot must fit into memory"))?;
 

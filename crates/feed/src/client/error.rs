@@ -55,6 +55,9 @@ pub enum FollowError {
     /// The machine slept, or its time was set forward.
     #[error("the time went on for {} s while this process did not", .0.as_secs())]
     Slept(Duration),
+    /// The machine's time was set back.
+    #[error("the time of this machine was set back by {} ms", .0.as_millis())]
+    SetBack(Duration),
     /// The state is not the control plane's: a fresh one is fetched.
     #[error("the state differs from the control plane's at revision `{0}`")]
     Diverged(Revision),
@@ -115,7 +118,12 @@ impl FollowError {
     pub(super) fn is_loss(&self) -> bool {
         matches!(
             self,
-            Self::Connect(_) | Self::Refused(_) | Self::Silent(_) | Self::Ended | Self::Slept(_)
+            Self::Connect(_)
+                | Self::Refused(_)
+                | Self::Silent(_)
+                | Self::Ended
+                | Self::Slept(_)
+                | Self::SetBack(_)
         )
     }
 

@@ -14,21 +14,25 @@
 //! Within an epoch no snapshot takes an edge back: an old one is signed as well, and would bring back what was revoked.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::Revision;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Streaming};
 
 use super::Follower;
+use super::credentials::authorized;
 use super::download::{Downloaded, download};
 use super::error::FollowError;
 use super::transit::Transit;
-use crate::disk::Writer;
+use crate::disk::{Contact, Writer};
 use crate::frame::{Frame, Heartbeat};
+use crate::interest::Interest;
+use crate::machine;
+use crate::need::Need;
 use crate::proto::feed_client::FeedClient;
 use crate::proto::message::Message as Word;
 use crate::proto::{Message, SnapshotRequest, SubscribeRequest};
@@ -111,13 +115,10 @@ impl<'a> Session<'a> {
     }
 
     async fn follow(&mut self, writer: Option<&Writer>) -> Result<Infallible, FollowError> {
-        let channel = self
-            .follower
-            .endpoint
-            .connect()
-            .await
-            .map_err(FollowError::Connect)?;
+        let connected = machine::connect(&self.follower.endpoint).await;
+        let channel = connected.map_err(FollowError::Connect)?;
         let mut client = FeedClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        self.follower.line.store(Some(Arc::new(client.clone())));
         if self.needs_snapshot || self.replica.load().revision() == Revision::ZERO {
             self.fetch_snapshot(client.clone(), writer).await?;
         }
@@ -134,19 +135,24 @@ impl<'a> Session<'a> {
             revision: number,
             nonce: stream.nonce.to_vec().into(),
             assertion_key: self.announced().into(),
+            interest: self.interest().to_proto(),
+            needs: self.follower.config.needs.iter().map(Need::to_proto).collect(),
         });
         let answered = timeout(SILENCE, client.subscribe(request)).await;
         let mut messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
         let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
         loop {
             tokio::select! {
-                message = next(&mut messages) => self.on_message(message?, &mut stream)?,
+                // In this order: what is random in a run comes from `Random` and from nowhere else.
+                biased;
                 Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
+                message = next(&mut messages) => self.on_message(message?, &mut stream)?,
             }
             if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
-                let (client, request) = (client.clone(), self.authorized(SnapshotRequest {}));
+                let (client, request) = (client.clone(), self.snapshot_request());
                 let key = *self.follower.config.edge_key.feed_key();
-                compaction.spawn(async move { download(client, request, &key).await });
+                let interest = self.interest().clone();
+                compaction.spawn(async move { download(client, request, &key, &interest).await });
             }
         }
     }
@@ -161,7 +167,8 @@ impl<'a> Session<'a> {
     }
 
     fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
-        let frame = Frame::open(&signed, self.follower.config.edge_key.feed_key())?;
+        let key = self.follower.config.edge_key.feed_key();
+        let frame = Frame::open_for(&signed, key, self.interest().fingerprint())?;
         if frame.from < self.replica.load().revision() {
             // The control plane sends what follows the revision that it was given: it must have gone back since.
             return Err(FollowError::Diverged(frame.to));
@@ -181,12 +188,13 @@ impl<'a> Session<'a> {
     }
 
     fn on_heartbeat(&mut self, signed: Signed, stream: &mut Stream<'_>) -> Result<(), FollowError> {
-        let heartbeat = Heartbeat::open(&signed, self.follower.config.edge_key.feed_key())?;
+        let key = self.follower.config.edge_key.feed_key();
+        let heartbeat = Heartbeat::open_for(&signed, key, self.interest().fingerprint())?;
         if heartbeat.nonce != stream.nonce || heartbeat.sequence <= stream.sequence {
             return Err(FollowError::Protocol("a heartbeat must not be replayed"));
         }
         stream.sequence = heartbeat.sequence;
-        let delay = stream.transit.delay(heartbeat.sent_at);
+        let delay = stream.transit.delay(heartbeat.since);
         let (head, state) = (heartbeat.head, self.replica.load());
         self.replica.note_head(head);
         if head == state.revision() && heartbeat.digest != state.digest() {
@@ -224,7 +232,11 @@ impl<'a> Session<'a> {
             .contact_written
             .is_none_or(|(at, of)| of != head || at.elapsed() >= CONTACT);
         if let Some(writer) = stream.writer.filter(|_| due) {
-            writer.contact(signed);
+            writer.contact(Contact {
+                signed,
+                heard_at: self.follower.clock.now(),
+                age: heartbeat.age.saturating_add(delay),
+            });
             self.contact_written = Some((Instant::now(), head));
         }
         Ok(())
@@ -236,13 +248,13 @@ impl<'a> Session<'a> {
         writer: Option<&Writer>,
     ) -> Result<(), FollowError> {
         let key = self.follower.config.edge_key.feed_key();
-        let downloaded = download(client, self.authorized(SnapshotRequest {}), key).await?;
+        let downloaded = download(client, self.snapshot_request(), key, self.interest()).await?;
         let (offered, at) = (downloaded.manifest.revision, self.replica.load().revision());
         if offered < at {
             return Err(FollowError::Older { offered, at });
         }
         let (manifest, body) = (downloaded.manifest.clone(), downloaded.body.clone());
-        let state = tokio::task::spawn_blocking(move || decode(&manifest, &body))
+        let state = machine::blocking(move || decode(&manifest, &body))
             .await
             .map_err(|_| FollowError::Snapshot("reading it failed".into()))??;
         tracing::info!(revision = %offered, facts = state.len(), "a snapshot is installed");
@@ -264,14 +276,18 @@ impl<'a> Session<'a> {
     }
 
     fn authorized<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.follower.config.edge_key.secret().expose());
-        // The key is base64url, so the text is always a header value.
-        if let Ok(mut value) = bearer.parse::<MetadataValue<Ascii>>() {
-            value.set_sensitive(true);
-            request.metadata_mut().insert("authorization", value);
-        }
-        request
+        authorized(&self.follower.config.edge_key, message)
+    }
+
+    fn snapshot_request(&self) -> Request<SnapshotRequest> {
+        self.authorized(SnapshotRequest {
+            interest: self.interest().to_proto(),
+        })
+    }
+
+    /// What this edge keeps.
+    fn interest(&self) -> &Interest {
+        &self.follower.config.interest
     }
 
     /// The key to announce; no bytes if there is none.

@@ -1,6 +1,5 @@
 //! From files to a state and its age. Every byte is checked; what does not hold is left out, and nothing panics.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -8,11 +7,13 @@ use std::time::Duration;
 use sentinel_core::{Revision, Timestamp};
 use sentinel_token::FeedVerifyKey;
 
+use super::contact::Contact as StoredContact;
+use super::fs::{self, File};
 use super::journal::split_record;
 use super::{CONTACT, JOURNAL, SNAPSHOT, StateDir};
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat, SnapshotManifest};
-use crate::signed::Signed;
+use crate::interest::Fingerprint;
 use crate::snapshot::decode;
 use crate::state::{ApplyError, ReplicaState};
 
@@ -98,7 +99,10 @@ pub(super) fn find(dir: &Path, key: &FeedVerifyKey, now: Timestamp) -> io::Resul
         good = replay(&mut restored, &mut passed, &journal, key);
         length = journal.len() as u64;
     }
-    let contact = contact.map_or(Contact::None, |contact| read_contact(&contact, key, &passed, now));
+    let interest = restored.state.interest().fingerprint();
+    let contact = contact.map_or(Contact::None, |contact| {
+        read_contact(&contact, key, interest, &passed, now)
+    });
     Ok(Some(Found {
         restored,
         contact,
@@ -142,7 +146,8 @@ fn replay(
 ) -> u64 {
     let mut rest = journal;
     while let Some((signed, after)) = split_record(rest) {
-        let Ok(frame) = Frame::open(&signed, key) else {
+        let interest = restored.state.interest().fingerprint();
+        let Ok(frame) = Frame::open_for(&signed, key, interest) else {
             break;
         };
         let state = &restored.state;
@@ -182,8 +187,17 @@ enum Contact {
     Diverged,
 }
 
-fn read_contact(file: &[u8], key: &FeedVerifyKey, passed: &[(Revision, Digest)], now: Timestamp) -> Contact {
-    let Some(Ok(heartbeat)) = Signed::from_bytes(file).map(|signed| Heartbeat::open(&signed, key)) else {
+fn read_contact(
+    file: &[u8],
+    key: &FeedVerifyKey,
+    interest: Fingerprint,
+    passed: &[(Revision, Digest)],
+    now: Timestamp,
+) -> Contact {
+    let Some(stored) = StoredContact::from_bytes(file) else {
+        return Contact::Unusable;
+    };
+    let Ok(heartbeat) = Heartbeat::open_for(&stored.signed, key, interest) else {
         return Contact::Unusable;
     };
     match passed
@@ -193,9 +207,6 @@ fn read_contact(file: &[u8], key: &FeedVerifyKey, passed: &[(Revision, Digest)],
     {
         None => Contact::Unusable,
         Some((_, digest)) if *digest != heartbeat.digest => Contact::Diverged,
-        Some(_) => match (now - heartbeat.sent_at).to_std() {
-            Ok(since) => Contact::As(since.saturating_add(heartbeat.age)),
-            Err(_) => Contact::Unusable,
-        },
+        Some(_) => stored.age(&heartbeat, now).map_or(Contact::Unusable, Contact::As),
     }
 }

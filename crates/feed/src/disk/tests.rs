@@ -26,6 +26,14 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(seconds, 0).expect("in range")
 }
 
+fn contact(signed: Signed, heard_at: i64) -> Contact {
+    Contact {
+        signed,
+        heard_at: at(heard_at),
+        age: Duration::from_secs(1),
+    }
+}
+
 impl Stage {
     fn new() -> Self {
         let replica = Replica::new();
@@ -68,8 +76,14 @@ impl Stage {
             age: Duration::from_secs(1),
             nonce: [0; 16],
             sequence: 1,
+            since: Duration::ZERO,
         };
         heartbeat.seal(self.key.signer())
+    }
+
+    /// The state as of 99, heard of at 100.
+    fn contact(&self) -> Contact {
+        contact(self.heartbeat(100), 100)
     }
 
     fn writer(&self) -> Writer {
@@ -87,7 +101,7 @@ impl Stage {
             let (signed, frame) = self.commit();
             writer.frame(signed, &frame);
         }
-        writer.contact(self.heartbeat(100));
+        writer.contact(self.contact());
         writer.close().await;
     }
 
@@ -164,14 +178,14 @@ async fn without_a_believable_contact_the_age_is_not_known() {
     assert!(stage.restore_at(130).expect("a state").age.is_none());
     // A heartbeat that knows of a change that is not on disk says nothing about what is.
     stage.commit();
-    std::fs::write(stage.path("replica.contact"), stage.heartbeat(100).to_bytes()).expect("written");
+    std::fs::write(stage.path("replica.contact"), stage.contact().to_bytes()).expect("written");
     assert!(stage.restore_at(130).expect("a state").age.is_none());
 }
 
 #[tokio::test]
 async fn a_contact_from_before_the_last_changes_still_tells_how_old_the_state_can_be() {
     let stage = Stage::new();
-    let early = stage.heartbeat(100);
+    let early = stage.contact();
     stage.write(4).await;
     // As after a crash between a change and the next heartbeat. The control plane itself was a second behind its database.
     std::fs::write(stage.path("replica.contact"), early.to_bytes()).expect("written");
@@ -180,6 +194,41 @@ async fn a_contact_from_before_the_last_changes_still_tells_how_old_the_state_ca
         (restored.state.revision(), restored.age),
         (rev(4), Some(Duration::from_secs(31)))
     );
+}
+
+#[tokio::test]
+async fn clocks_that_differ_do_not_make_a_state_younger() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    // Of this heartbeat the control plane says 100, and the clock here showed something else.
+    for (heard_at, now, age) in [
+        (40, 70, 31),
+        (40, 40, 1),
+        (40, 39, 0),
+        (500, 530, 431),
+        (500, 499, 0),
+    ] {
+        let heard = contact(stage.heartbeat(100), heard_at);
+        std::fs::write(stage.path("replica.contact"), heard.to_bytes()).expect("written");
+        let restored = stage.restore_at(now).expect("a state");
+        let expected = (age > 0).then_some(Duration::from_secs(age));
+        assert_eq!(restored.age, expected, "heard at {heard_at}, now {now}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_is_no_measure_until_the_next_heartbeat() {
+    let stage = Stage::new();
+    stage.write(4).await;
+    let writer = stage.writer();
+    writer.doubt();
+    writer.close().await;
+    let restored = stage.restore_at(100).expect("a state");
+    assert_eq!((restored.state.revision(), restored.age), (rev(4), None));
+    let writer = stage.writer();
+    writer.contact(stage.contact());
+    writer.close().await;
+    assert!(stage.restore_at(100).expect("a state").age.is_some());
 }
 
 #[cfg(unix)]
@@ -208,9 +257,10 @@ async fn a_contact_with_another_digest_makes_the_state_worthless() {
         age: Duration::ZERO,
         nonce: [0; 16],
         sequence: 1,
+        since: Duration::ZERO,
     };
     let signed = heartbeat.seal(stage.key.signer());
-    std::fs::write(stage.path("replica.contact"), signed.to_bytes()).expect("written");
+    std::fs::write(stage.path("replica.contact"), contact(signed, 100).to_bytes()).expect("written");
     assert!(stage.restore_at(130).is_none());
 }
 

@@ -1,7 +1,6 @@
 //! The thread that writes what the follower applied. It is always behind the state in memory, never ahead of what the
 //! control plane signed, and enforcement never waits for it.
 
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +10,12 @@ use sentinel_core::Revision;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::contact::Contact;
+use super::fs::{self, File};
 use super::journal::record;
 use super::{Restored, StateDir, private};
 use crate::frame::Frame;
+use crate::machine;
 use crate::signed::Signed;
 
 /// How many writes may wait. Beyond that the journal is given up until the next snapshot.
@@ -36,7 +38,9 @@ enum Write {
         from: Revision,
         to: Revision,
     },
-    Contact(Signed),
+    Contact(Contact),
+    /// Deletes the contact.
+    Doubt,
     Distrust,
     Snapshot {
         manifest: Signed,
@@ -48,14 +52,10 @@ enum Write {
 impl Writer {
     /// Goes on behind what was restored; without it, from the next snapshot on.
     pub(crate) fn start(dir: StateDir, restored: Option<&Restored>) -> Self {
-        let (queue, mut writes) = mpsc::channel(QUEUE);
+        let (queue, writes) = mpsc::channel(QUEUE);
         let wants_snapshot = Arc::new(AtomicBool::new(restored.is_none()));
         let mut files = Files::new(dir, restored, Arc::clone(&wants_snapshot));
-        let thread = tokio::task::spawn_blocking(move || {
-            while let Some(first) = writes.blocking_recv() {
-                files.write_batch(first, &mut writes);
-            }
-        });
+        let thread = machine::drain(writes, move |first, more| files.write_batch(first, more));
         Self {
             queue,
             wants_snapshot,
@@ -70,8 +70,13 @@ impl Writer {
     }
 
     /// A heartbeat was accepted.
-    pub(crate) fn contact(&self, signed: Signed) {
-        self.push(Write::Contact(signed));
+    pub(crate) fn contact(&self, contact: Contact) {
+        self.push(Write::Contact(contact));
+    }
+
+    /// This machine's clock was set back: how old the state is cannot be told from the contact on disk any more.
+    pub(crate) fn doubt(&self) {
+        self.push(Write::Doubt);
     }
 
     /// The state was found to be wrong: after a restart its age is not known.
@@ -150,9 +155,13 @@ impl Files {
                     revision,
                     body,
                 } => self.replace_snapshot(&manifest, revision, &body),
-                Write::Contact(signed) => {
-                    contact = Some(signed);
+                Write::Contact(heard) => {
+                    contact = Some(heard);
                     Ok(())
+                }
+                Write::Doubt => {
+                    contact = None;
+                    self.remove_contact()
                 }
                 Write::Distrust => {
                     contact = None;
@@ -167,7 +176,7 @@ impl Files {
             }
             // Behind the frames, so that a heartbeat on disk never knows more than the frames on disk lead to.
             match contact {
-                Some(signed) => self.dir.replace(&self.dir.contact(), &[&signed.to_bytes()]),
+                Some(heard) => self.dir.replace(&self.dir.contact(), &[&heard.to_bytes()]),
                 None => Ok(()),
             }
         });
@@ -244,7 +253,7 @@ impl Files {
             *end -= skipped;
         }
         self.at = Some(self.records.last().map_or(revision, |(to, _)| *to));
-        let journal = std::fs::read(self.dir.journal())?;
+        let journal = fs::read(self.dir.journal())?;
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
         Ok(journal.get(skipped..).unwrap_or_default().to_vec())
     }
@@ -255,9 +264,14 @@ impl Files {
 
     fn forget(&mut self) -> io::Result<()> {
         self.give_up();
-        match std::fs::remove_file(self.dir.contact()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        self.remove_contact()
+    }
+
+    fn remove_contact(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir.contact()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // A loss of power must not bring it back.
+            removed => removed.and_then(|()| self.dir.sync()),
         }
     }
 

@@ -8,6 +8,7 @@ use sentinel_core::Revision;
 use super::FeedSource;
 use crate::digest::Digest;
 use crate::frame::Frame;
+use crate::interest::Fingerprint;
 use crate::signed::Signed;
 
 /// At most this many signed frames are kept, of at most that many bytes together.
@@ -15,7 +16,7 @@ const KEEP: usize = 256;
 const KEEP_BYTES: usize = 8 << 20;
 
 /// Where a frame leads. The digest tells the frames of two histories apart, if the database was rolled back.
-type Key = (Revision, Revision, Digest);
+type Key = (Fingerprint, Revision, Revision, Digest);
 
 /// The frames that were signed last.
 #[derive(Default)]
@@ -30,13 +31,13 @@ struct Recent {
 }
 
 impl SignedFrames {
-    pub(super) fn sign(&self, source: &Arc<dyn FeedSource>, frame: &Frame) -> Signed {
-        let key = (frame.from, frame.to, frame.digest);
+    pub(super) fn sign(&self, source: &Arc<dyn FeedSource>, frame: &Frame, interest: Fingerprint) -> Signed {
+        let key = (interest, frame.from, frame.to, frame.digest);
         if let Some(signed) = self.find(key) {
             return signed;
         }
         // Two edges may sign the same frame at the same moment; the signatures are the same.
-        let signed = frame.seal(|context, payload| source.sign(context, payload));
+        let signed = frame.seal_for(interest, |context, payload| source.sign(context, payload));
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.bytes += signed.size();
         recent.frames.push_back((key, signed.clone()));

@@ -1,24 +1,36 @@
-//! Snapshots for edges that have none. One is made for all that ask at about the same time.
+//! Snapshots for edges that have none. One is made for all of an interest that ask at about the same time, and only so
+//! many edges fetch one at a time: the others wait for their turn, and those for whom there is no room come again.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use sentinel_core::Revision;
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Status;
 
 use super::FeedSource;
+use crate::interest::{Fingerprint, Interest};
+use crate::machine;
 use crate::signed::Signed;
-use crate::snapshot::encode;
+use crate::snapshot::{Encoded, encode};
+use crate::state::ReplicaState;
 
 /// How long a snapshot is given to others who ask. What changed since then follows as frames.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// How many edges download at a time. It bounds the memory that slow ones can hold.
+/// How many edges download at a time. It bounds the memory that slow ones can hold, and how many snapshots are made.
 const DOWNLOADS: usize = 8;
 
-/// A snapshot that is being sent to edges. The last one who has it frees it.
+/// How many edges wait for their turn.
+const WAITING: usize = 256;
+
+/// How long they wait: less than an edge waits for the first word.
+const TURN: Duration = Duration::from_secs(8);
+
+/// A snapshot for edges. It is freed when it is not fresh any more and nobody is sent it.
 pub(super) struct Snapshot {
     pub(super) manifest: Signed,
     pub(super) body: Bytes,
@@ -26,23 +38,63 @@ pub(super) struct Snapshot {
     revision: Revision,
 }
 
+/// The last snapshot of an interest.
+type Slot = Mutex<Weak<Snapshot>>;
+
 pub(super) struct Snapshots {
-    last: Mutex<Weak<Snapshot>>,
-    pub(super) downloads: Arc<Semaphore>,
+    last: std::sync::Mutex<HashMap<Fingerprint, Weak<Slot>>>,
+    downloads: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+/// The right to fetch a snapshot, and the place where those of the interest are found.
+pub(super) struct Turn {
+    _download: OwnedSemaphorePermit,
+    interest: Interest,
+    slot: Arc<Slot>,
 }
 
 impl Snapshots {
     pub(super) fn new() -> Self {
         Self {
-            last: Mutex::new(Weak::new()),
+            last: std::sync::Mutex::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+            waiting: Semaphore::new(WAITING),
         }
     }
 
-    /// A snapshot that is at most a moment old; `None` if the encoder died.
-    pub(super) async fn get(&self, source: &Arc<dyn FeedSource>) -> Option<Arc<Snapshot>> {
+    /// Waits for a turn.
+    pub(super) async fn turn(&self, interest: Interest) -> Result<Turn, Status> {
+        let full = || Status::resource_exhausted("too many edges are fetching snapshots, try again");
+        let _place = self.waiting.try_acquire().map_err(|_| full())?;
+        let download = timeout(TURN, Arc::clone(&self.downloads).acquire_owned()).await;
+        let Ok(Ok(download)) = download else {
+            return Err(full());
+        };
+        Ok(Turn {
+            _download: download,
+            slot: self.slot(interest.fingerprint()),
+            interest,
+        })
+    }
+
+    fn slot(&self, of: Fingerprint) -> Arc<Slot> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = last.get(&of).and_then(Weak::upgrade) {
+            return slot;
+        }
+        last.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::new(Mutex::new(Weak::new()));
+        last.insert(of, Arc::downgrade(&slot));
+        slot
+    }
+}
+
+impl Turn {
+    /// A snapshot that is at most a moment old; `None` if it cannot be made.
+    pub(super) async fn snapshot(&self, source: &Arc<dyn FeedSource>) -> Option<Arc<Snapshot>> {
         // Held while one is made, so that all who ask meanwhile get that one.
-        let mut last = self.last.lock().await;
+        let mut last = self.slot.lock().await;
         let state = source.replica().load_full();
         let revision = state.revision();
         if let Some(snapshot) = last.upgrade()
@@ -54,7 +106,7 @@ impl Snapshots {
             return Some(snapshot);
         }
         let made = Instant::now();
-        let encoded = tokio::task::spawn_blocking(move || encode(&state)).await.ok()?;
+        let encoded = self.encoded(source, state).await?;
         let manifest = encoded
             .manifest
             .seal(|context, payload| source.sign(context, payload));
@@ -65,6 +117,37 @@ impl Snapshots {
             revision,
         });
         *last = Arc::downgrade(&snapshot);
+        drop(last);
+        // Kept for those who come a moment later, however fast this one is sent.
+        let kept = (Arc::clone(&snapshot), Arc::clone(&self.slot));
+        tokio::spawn(async move {
+            sleep(FRESH).await;
+            drop(kept);
+        });
         Some(snapshot)
+    }
+
+    async fn encoded(&self, source: &Arc<dyn FeedSource>, state: Arc<ReplicaState>) -> Option<Encoded> {
+        if self.interest.is_all() {
+            return machine::blocking(move || encode(&state)).await.ok();
+        }
+        let (interest, revision) = (self.interest.clone(), state.revision());
+        let narrowed = machine::blocking(move || state.narrowed(&interest).map(|part| encode(&part)));
+        let encoded = narrowed
+            .await
+            .ok()?
+            .inspect_err(|error| {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(error, interest = %self.interest, "a part of the state cannot be given to edges");
+            })
+            .ok()?;
+        let books = source.replica().books();
+        let said = books.digest(&self.interest, revision);
+        if said.is_some_and(|said| said != encoded.manifest.digest) {
+            // What edges hear would differ from what they have for ever.
+            tracing::error!(interest = %self.interest, %revision, "the sums of parts of the state are wrong and are made anew");
+            books.close();
+        }
+        Some(encoded)
     }
 }

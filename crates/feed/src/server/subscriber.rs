@@ -16,10 +16,13 @@ use tonic::Status;
 
 use super::HEARTBEAT;
 use super::announcement::Announcement;
+use super::lines::Line;
 use super::service::{SLOW, Shared, unavailable};
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat};
+use crate::interest::Interest;
 use crate::proto::{Message, Reset, message};
+use crate::signed::Signed;
 
 /// Every how many beats it is asked again whether the edge is enrolled.
 const ENROLMENT_CHECK: u64 = 4;
@@ -54,6 +57,9 @@ enum End {
 pub(super) struct Subscriber {
     shared: Arc<Shared>,
     edge: EdgeId,
+    interest: Interest,
+    /// What edges of its interest are sent; `None` if it keeps everything.
+    line: Option<Arc<Line>>,
     /// Where the edge stands once it has read everything in the queue.
     sent: Revision,
     nonce: [u8; 16],
@@ -63,6 +69,8 @@ pub(super) struct Subscriber {
     queue: mpsc::Sender<Result<Message, Status>>,
     pending: Option<Sighting>,
     ahead_since: Option<Instant>,
+    /// When the edge's request came.
+    asked_at: Instant,
 }
 
 impl Subscriber {
@@ -70,13 +78,17 @@ impl Subscriber {
         shared: Arc<Shared>,
         edge: EdgeId,
         sent: Revision,
+        interest: Interest,
         nonce: [u8; 16],
         announcement: Announcement,
         queue: mpsc::Sender<Result<Message, Status>>,
     ) -> Self {
+        let line = (!interest.is_all()).then(|| shared.lines.of(interest.clone()));
         Self {
             shared,
             edge,
+            interest,
+            line,
             sent,
             nonce,
             announcement,
@@ -85,11 +97,17 @@ impl Subscriber {
             queue,
             pending: None,
             ahead_since: None,
+            asked_at: Instant::now(),
         }
     }
 
+    /// Says when the edge's request came, if that was before now.
+    pub(super) fn asked_at(self, asked_at: Instant) -> Self {
+        Self { asked_at, ..self }
+    }
+
     pub(super) async fn run(mut self) {
-        tracing::info!(edge.id = %self.edge, revision = %self.sent, "an edge subscribed");
+        tracing::info!(edge.id = %self.edge, revision = %self.sent, interest = %self.interest, "an edge subscribed");
         let end = self.serve().await;
         let reason = match end {
             Ok(never) => match never {},
@@ -118,15 +136,19 @@ impl Subscriber {
         let queue = self.queue.clone();
         loop {
             tokio::select! {
-                frame = frames.recv() => self.on_frame(frame).await?,
-                _ = ticks.tick() => self.on_tick().await?,
+                // In this order, so that no flood of changes holds back a heartbeat.
+                biased;
                 () = queue.closed() => return Err(End::Gone),
+                _ = ticks.tick() => self.on_tick().await?,
+                frame = frames.recv() => self.on_frame(frame).await?,
             }
         }
     }
 
     async fn on_frame(&mut self, frame: Result<Arc<Frame>, RecvError>) -> Result<(), End> {
         match frame {
+            // What it is for this edge comes from its line.
+            Ok(frame) if self.line.is_some() && frame.to > self.sent => self.catch_up().await,
             Ok(frame) if frame.from == self.sent => self.send_frame(&frame).await,
             // It was sent while catching up.
             Ok(frame) if frame.to <= self.sent => Ok(()),
@@ -153,6 +175,10 @@ impl Subscriber {
             self.catch_up().await?;
         }
         self.check_not_ahead()?;
+        if self.line.is_some() {
+            // They may have been closed since: the state was replaced.
+            self.shared.source.replica().open_books().await;
+        }
         self.sight();
         self.heartbeat_if_due().await
     }
@@ -175,48 +201,97 @@ impl Subscriber {
         let Some(sighting) = self.pending.take_if(|sighting| sighting.head <= self.sent) else {
             return Ok(());
         };
+        let Some((head, digest)) = self.vouched(&sighting) else {
+            return Ok(());
+        };
         self.sequence += 1;
         let heartbeat = Heartbeat {
-            head: sighting.head,
-            digest: sighting.digest,
+            head,
+            digest,
             sent_at: self.shared.source.now(),
             age: sighting.age.saturating_add(sighting.at.elapsed()),
             nonce: self.nonce,
             sequence: self.sequence,
+            since: self.asked_at.elapsed(),
         };
-        let signed = heartbeat.seal(|context, payload| self.shared.source.sign(context, payload));
+        let signed = heartbeat.seal_for(self.interest.fingerprint(), |context, payload| {
+            self.shared.source.sign(context, payload)
+        });
         self.send(message::Message::Heartbeat(signed.to_proto())).await
+    }
+
+    /// The state that a heartbeat vouches for. Frames of an interest lead over several revisions at once: where the edge is
+    /// further by now than the head was then, it has all the more of what was true then.
+    fn vouched(&self, sighting: &Sighting) -> Option<(Revision, Digest)> {
+        if self.line.is_none() {
+            return Some((sighting.head, sighting.digest));
+        }
+        let books = self.shared.source.replica().books();
+        Some((self.sent, books.digest(&self.interest, self.sent)?))
     }
 
     /// Sends what the log has after the place where the edge stands.
     async fn catch_up(&mut self) -> Result<(), End> {
         self.check_epoch()?;
         while self.sent < self.shared.source.replica().load().revision() {
-            let frames = self.frames_since().await?;
-            if frames.is_empty() {
+            let is_over = match self.line.clone() {
+                None => self.follow_log().await?,
+                Some(line) => self.follow_line(&line).await?,
+            };
+            if is_over {
                 break;
-            }
-            for frame in frames {
-                if frame.from != self.sent {
-                    return Err(End::Reset);
-                }
-                self.send_frame(&frame).await?;
             }
         }
         Ok(())
     }
 
-    async fn frames_since(&self) -> Result<Vec<Arc<Frame>>, End> {
+    /// Sends the next frames of everything. Whether there were none.
+    async fn follow_log(&mut self) -> Result<bool, End> {
+        let Some(frames) = self.frames_since().await? else {
+            return self.take_passage().await;
+        };
+        for frame in &frames {
+            if frame.from != self.sent {
+                return Err(End::Reset);
+            }
+            self.send_frame(frame).await?;
+        }
+        Ok(frames.is_empty())
+    }
+
+    /// Sends the next frames of the interest. Whether there were none.
+    async fn follow_line(&mut self, line: &Line) -> Result<bool, End> {
+        let source = &self.shared.source;
+        source.replica().open_books().await;
+        let Some(frames) = line.since(source, self.sent) else {
+            return self.take_passage().await;
+        };
+        for sealed in &frames {
+            self.send_signed(&sealed.signed, sealed.to).await?;
+        }
+        Ok(frames.is_empty())
+    }
+
+    /// Over what memory does not have any more, by the log in the database, or by a snapshot.
+    async fn take_passage(&mut self) -> Result<bool, End> {
+        let (shared, sent) = (&self.shared, self.sent);
+        let found = shared.passages.find(&shared.source, &self.interest, sent).await;
+        let frame = found.map_err(|error| End::Status(unavailable(&error)))?;
+        self.send_frame(&*frame.ok_or(End::Reset)?).await?;
+        Ok(false)
+    }
+
+    async fn frames_since(&self) -> Result<Option<Vec<Arc<Frame>>>, End> {
         let ask = async || {
             let frames = self.shared.source.frames_since(self.sent).await;
             frames.map_err(|error| End::Status(unavailable(&error)))
         };
         if let Some(frames) = ask().await? {
-            return Ok(frames);
+            return Ok(Some(frames));
         }
-        // The replica may have a change a moment before the log has it, and a snapshot is expensive.
+        // The replica may have a change a moment before the log has it, and the way round is expensive.
         sleep(MOMENT).await;
-        ask().await?.ok_or(End::Reset)
+        ask().await
     }
 
     /// Frames lead from one revision to the next within one epoch; to another epoch only a snapshot does.
@@ -253,12 +328,17 @@ impl Subscriber {
     }
 
     async fn send_frame(&mut self, frame: &Frame) -> Result<(), End> {
-        let signed = self.shared.frames.sign(&self.shared.source, frame);
+        let interest = self.interest.fingerprint();
+        let signed = self.shared.frames.sign(&self.shared.source, frame, interest);
+        self.send_signed(&signed, frame.to).await
+    }
+
+    async fn send_signed(&mut self, signed: &Signed, to: Revision) -> Result<(), End> {
         if signed.size() > MAX_FRAME {
             return Err(End::Reset);
         }
         self.send(message::Message::Frame(signed.to_proto())).await?;
-        self.sent = frame.to;
+        self.sent = to;
         // Here, so that it names exactly the revision that the edge has now.
         self.heartbeat_if_due().await
     }

@@ -121,17 +121,18 @@ fn only_the_key_of_a_fact_decides_what_is_replaced_or_deleted() {
 
 #[test]
 fn a_tuple_with_an_end_and_the_same_without_replace_each_other() {
-    let (for_ever, ending) = (tuple("a", "b"), |until| -> Fact {
-        format!("expiring-tuple {until} group:a#member@user:b")
-            .parse()
-            .expect("a fact")
-    });
-    let mut state = at(1, vec![for_ever.clone()]);
+    let fact = |line: &str| line.parse::<Fact>().expect(line);
+    let ending = |until| fact(&format!("expiring-tuple {until} docs/folder:a#viewer@user:b"));
+    let (model, for_ever) = (
+        fact(&format!("model docs 1 {FOLDERS}")),
+        fact("tuple docs/folder:a#viewer@user:b"),
+    );
+    let mut state = at(1, vec![model.clone(), for_ever.clone()]);
     for fact in [ending(5), ending(6), ending(6), for_ever.clone(), ending(7)] {
         state = after(&state, vec![put(&fact)]);
-        assert_eq!(lines(&state), [fact.to_string()]);
+        assert_eq!(lines(&state), [fact.to_string(), model.to_string()]);
     }
-    assert!(after(&state, vec![delete(&for_ever)]).is_empty());
+    assert_eq!(after(&state, vec![delete(&for_ever)]).len(), 1);
 }
 
 #[test]

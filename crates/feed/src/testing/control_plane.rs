@@ -20,8 +20,9 @@ use tonic::{Request, Response, Status};
 use super::FeedKey;
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat};
+use crate::need::Need;
 use crate::proto::feed_server::{Feed, FeedServer};
-use crate::proto::{Message, SnapshotPart, SnapshotRequest, SubscribeRequest, message};
+use crate::proto::{CheckRequest, Message, Signed, SnapshotPart, SnapshotRequest, SubscribeRequest, message};
 use crate::replica::Replica;
 use crate::server::{FeedSource, Service, SourceUnavailable};
 use crate::state::ReplicaState;
@@ -39,9 +40,27 @@ pub(crate) struct ControlPlane {
     scripts: Mutex<VecDeque<Script>>,
     only_beats: AtomicBool,
     announced: Mutex<Vec<(EdgeId, AssertionKey)>>,
+    announced_routes: Mutex<Vec<(EdgeId, Vec<Need>)>>,
     /// How many announcements fail, from the first.
     pub(crate) unpublished: std::sync::atomic::AtomicUsize,
     pub(crate) snapshots_served: std::sync::atomic::AtomicUsize,
+    /// Every change since the beginning, as a database has them; and how often it was read.
+    archive: Mutex<Vec<Arc<Frame>>>,
+    pub(crate) archive_reaches_back: AtomicBool,
+    pub(crate) archive_reads: std::sync::atomic::AtomicUsize,
+    /// How much was signed, and how many frames of it.
+    pub(crate) signatures: std::sync::atomic::AtomicUsize,
+    pub(crate) sealed_frames: std::sync::atomic::AtomicUsize,
+    checks: tokio::sync::watch::Sender<Checks>,
+    last_check: Mutex<Option<Signed>>,
+}
+
+/// What becomes of questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checks {
+    Answered,
+    Held,
+    Replayed,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,8 +82,16 @@ impl ControlPlane {
             scripts: Mutex::default(),
             only_beats: AtomicBool::new(false),
             announced: Mutex::default(),
+            announced_routes: Mutex::default(),
             unpublished: 0.into(),
             snapshots_served: 0.into(),
+            archive: Mutex::default(),
+            archive_reaches_back: AtomicBool::new(false),
+            archive_reads: 0.into(),
+            signatures: 0.into(),
+            sealed_frames: 0.into(),
+            checks: tokio::sync::watch::Sender::new(Checks::Answered),
+            last_check: Mutex::default(),
         })
     }
 
@@ -80,6 +107,7 @@ impl ControlPlane {
         };
         let frame = self.replica.advance(to, changes).expect("good changes");
         lock(&self.log).push(Arc::clone(&frame));
+        lock(&self.archive).push(Arc::clone(&frame));
         if let Some(frames) = &*lock(&self.frames) {
             frames.send(frame).ok();
         }
@@ -94,6 +122,27 @@ impl ControlPlane {
     /// Forgets the changes before now, as a trimmed log does.
     pub(crate) fn trim(&self) {
         lock(&self.log).clear();
+    }
+
+    /// As a process that was started again: what is in the database is all there is.
+    pub(crate) fn restart(&self) {
+        self.trim();
+        self.replica.install(ReplicaState::clone(&self.state()));
+    }
+
+    /// Questions are not answered any more.
+    pub(crate) fn hold_checks(&self) {
+        self.checks.send_replace(Checks::Held);
+    }
+
+    /// They are again, and those that wait too.
+    pub(crate) fn release_checks(&self) {
+        self.checks.send_replace(Checks::Answered);
+    }
+
+    /// All are answered with the last answer.
+    pub(crate) fn replay_checks(&self) {
+        self.checks.send_replace(Checks::Replayed);
     }
 
     /// As after a restored backup.
@@ -138,6 +187,11 @@ impl ControlPlane {
         lock(&self.announced).clone()
     }
 
+    /// What edges said that their routes need, each time.
+    pub(crate) fn announced_routes(&self) -> Vec<(EdgeId, Vec<Need>)> {
+        lock(&self.announced_routes).clone()
+    }
+
     /// All scripts were played.
     pub(crate) fn script_played(&self) -> bool {
         lock(&self.scripts).is_empty()
@@ -163,6 +217,8 @@ impl ControlPlane {
             age: Duration::ZERO,
             nonce,
             sequence,
+            // As of one that was sent at every beat.
+            since: crate::server::HEARTBEAT * u32::try_from(sequence - 1).unwrap_or(u32::MAX),
         };
         Message {
             message: Some(message::Message::Heartbeat(
@@ -207,7 +263,16 @@ impl FeedSource for ControlPlane {
         Ok(())
     }
 
+    async fn announce_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), SourceUnavailable> {
+        lock(&self.announced_routes).push((edge, needs.to_vec()));
+        Ok(())
+    }
+
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {
+        self.signatures.fetch_add(1, Ordering::SeqCst);
+        if context.ends_with("Frame") {
+            self.sealed_frames.fetch_add(1, Ordering::SeqCst);
+        }
         self.key.sign(context, payload)
     }
 
@@ -234,6 +299,24 @@ impl FeedSource for ControlPlane {
         let after = log.iter().position(|frame| frame.from == revision);
         Ok(after.map(|place| log.iter().skip(place).take(10).cloned().collect()))
     }
+
+    async fn changes_between(
+        &self,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Result<Option<Vec<Change>>, SourceUnavailable> {
+        if !self.archive_reaches_back.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
+        self.archive_reads.fetch_add(1, Ordering::SeqCst);
+        let archive = lock(&self.archive);
+        let frames = archive
+            .iter()
+            .filter(|frame| frame.from >= from && frame.to <= to);
+        let changes: Vec<Change> = frames.flat_map(|frame| frame.changes.clone()).collect();
+        Ok((changes.len() <= most).then_some(changes))
+    }
 }
 
 /// The real service, except where a script takes its place.
@@ -253,6 +336,18 @@ impl Feed for Scripted {
     ) -> Result<Response<Self::SnapshotStream>, Status> {
         self.plane.snapshots_served.fetch_add(1, Ordering::SeqCst);
         self.truth.snapshot(request).await
+    }
+
+    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Signed>, Status> {
+        let mut checks = self.plane.checks.subscribe();
+        let checks = checks.wait_for(|checks| *checks != Checks::Held).await;
+        if *checks.expect("the plane lives") == Checks::Replayed {
+            let last = lock(&self.plane.last_check).clone();
+            return Ok(Response::new(last.expect("one was answered")));
+        }
+        let answer = self.truth.check(request).await?;
+        lock(&self.plane.last_check).replace(answer.get_ref().clone());
+        Ok(answer)
     }
 
     async fn subscribe(

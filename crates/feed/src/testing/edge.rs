@@ -9,7 +9,8 @@ use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::client::{Follower, FollowerConfig, FollowerStatus};
+use crate::client::{Asker, Follower, FollowerConfig, FollowerStatus};
+use crate::interest::Interest;
 use crate::replica::Replica;
 use crate::state::ReplicaState;
 
@@ -24,6 +25,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Edge {
     pub(crate) replica: Replica,
     pub(crate) status: watch::Receiver<FollowerStatus>,
+    pub(crate) asker: Asker,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -39,16 +41,34 @@ impl Edge {
         dir: &Path,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::start_with(Self::config(url, key, dir), clock)
+    }
+
+    /// One that keeps a part.
+    pub(crate) fn start_of(interest: Interest, url: String, key: &PlainEdgeKey, dir: &Path) -> Self {
         let config = FollowerConfig {
+            interest,
+            ..Self::config(url, key, dir)
+        };
+        Self::start_with(config, Arc::new(SystemClock))
+    }
+
+    pub(crate) fn config(url: String, key: &PlainEdgeKey, dir: &Path) -> FollowerConfig {
+        FollowerConfig {
             url,
             edge_key: key.clone(),
             state_dir: dir.to_owned(),
             ca_certificate: None,
             danger_plaintext: false,
             assertion_key: Some(assertion_key()),
-        };
+            interest: Interest::all(),
+            needs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn start_with(config: FollowerConfig, clock: Arc<dyn Clock>) -> Self {
         let follower = Follower::new(config, clock, Arc::new(SystemRandom)).expect("a good configuration");
-        let (status_of, replica) = (follower.status(), Replica::new());
+        let (status_of, asker, replica) = (follower.status(), follower.asker(), Replica::new());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(follower.run(replica.clone(), async {
             stopped.await.ok();
@@ -56,6 +76,7 @@ impl Edge {
         Self {
             replica,
             status: status_of,
+            asker,
             stop,
             task,
         }

@@ -118,6 +118,7 @@ async fn a_change_that_is_not_known_stops_the_edge_and_nothing_behind_it_is_appl
             to: 2,
             changes: vec![Change::Put(tuple("a", "c")).to_string(), "+future-kind 1".into()],
             digest: vec![0; 16].into(),
+            interest: Vec::new().into(),
         };
         let unknown = stage.plane.key.seal(Kind::Frame, unknown.encode_to_vec());
         let (plane, next) = (stage.plane.clone(), stage.plane.frame(&frame(2, 3, "d")));

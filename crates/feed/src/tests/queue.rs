@@ -23,6 +23,7 @@ fn subscribe(key: &PlainEdgeKey) -> Request<SubscribeRequest> {
         revision: 1,
         nonce: vec![0; 16].into(),
         assertion_key: Vec::new().into(),
+        ..SubscribeRequest::default()
     });
     let bearer = format!("Bearer {}", key.secret().expose());
     request
@@ -124,7 +125,7 @@ async fn calls_without_an_edge_key_or_a_nonce_are_refused() {
         Some(tonic::Code::Unauthenticated)
     );
     for bearer in ["", "Bearer", "Bearer sk_x", "Basic eDp5", &key.secret().expose()] {
-        let mut request = Request::new(crate::proto::SnapshotRequest {});
+        let mut request = Request::new(crate::proto::SnapshotRequest::default());
         request
             .metadata_mut()
             .insert("authorization", bearer.parse().expect("a header value"));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sentinel_core::{Clock as _, ManualClock, SystemClock};
 use tempfile::TempDir;
 
+use crate::disk::Contact;
 use crate::frame::Heartbeat;
-use crate::signed::Signed;
 use crate::testing::{ControlPlane, Edge, Relay, assert_equal, eventually, every_kind_of_fact, rev, tuple};
 
 #[tokio::test]
@@ -25,8 +25,8 @@ async fn it_has_the_same_state_with_the_right_age() {
     // The contact that vouches for the last change has to be on disk.
     let contact = dir.path().join("replica.contact");
     eventually(|| {
-        let signed = Signed::from_bytes(&std::fs::read(&contact).unwrap_or_default());
-        let heartbeat = signed.and_then(|signed| Heartbeat::open(&signed, plane.key.public()).ok());
+        let stored = Contact::from_bytes(&std::fs::read(&contact).unwrap_or_default());
+        let heartbeat = stored.and_then(|stored| Heartbeat::open(&stored.signed, plane.key.public()).ok());
         heartbeat.is_some_and(|heartbeat| heartbeat.head == last)
     })
     .await;

@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
 /// A credential with the words that stand for it where people read.
@@ -39,6 +40,7 @@ impl fmt::Debug for Secret {
 enum Content {
     Json(Value),
     Form(Vec<(String, String)>),
+    Text { kind: String, text: String },
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +159,16 @@ impl Ask {
         self
     }
 
+    /// Sends `text` with that `Content-Type`.
+    #[must_use]
+    pub fn text(mut self, kind: &str, text: &str) -> Self {
+        self.content = Some(Content::Text {
+            kind: kind.to_owned(),
+            text: text.to_owned(),
+        });
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
@@ -184,6 +196,7 @@ impl Ask {
         match &self.content {
             Some(Content::Json(body)) => request.json(body),
             Some(Content::Form(fields)) => request.form(fields),
+            Some(Content::Text { kind, text }) => request.header(CONTENT_TYPE, kind).body(text.clone()),
             None => request,
         }
     }
@@ -213,6 +226,7 @@ impl fmt::Display for Ask {
                 let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
                 write!(f, "  form: {}", names.join(", "))
             }
+            Some(Content::Text { kind, text }) => write!(f, "  {kind}: {} bytes", text.len()),
             None => Ok(()),
         }
     }

@@ -62,6 +62,9 @@ pub struct Outside {
 /// The name under which the proxy knows the service behind it.
 const UPSTREAM: &str = "docs";
 
+/// The name under which the proxy is enrolled.
+const EDGE: &str = "quickstart";
+
 /// The name under which the provider is configured.
 pub const PROVIDER: &str = "demo";
 
@@ -80,6 +83,8 @@ pub struct System {
     pub signing_key: PathBuf,
     /// The state directory.
     pub state: State,
+    /// The control plane's file.
+    pub control_plane_config: PathBuf,
     _provider: Option<Provider>,
 }
 
@@ -148,7 +153,9 @@ impl System {
         // The database is laid out and the edge enrolled before anything serves.
         programs.migrate(&control_plane_config).await?;
         let edge_key = state.path("edge.key");
-        programs.enrol_edge(&control_plane_config, &edge_key).await?;
+        programs
+            .enrol_edge(&control_plane_config, EDGE, &edge_key)
+            .await?;
         let proxy_config = config::proxy(&config::Proxy {
             state: &state,
             urls: &urls,
@@ -181,12 +188,13 @@ impl System {
             upstream,
             signing_key,
             state,
+            control_plane_config,
             _provider: provider,
         };
         system.await_control_plane(http).await?;
         system.await_proxy(http).await?;
         programs
-            .export_signing_key(&control_plane_config, &system.signing_key)
+            .export_signing_key(&system.control_plane_config, &system.signing_key)
             .await?;
         Ok(system)
     }

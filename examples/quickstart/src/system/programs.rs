@@ -7,9 +7,6 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-/// The name under which the proxy is enrolled.
-const EDGE: &str = "quickstart";
-
 /// Where the programs are.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -56,9 +53,12 @@ impl Programs {
         self.administer(config, &["migrate"], None).await
     }
 
-    /// Enrols the proxy; its key goes to a new file.
-    pub(super) async fn enrol_edge(&self, config: &Path, key: &Path) -> Result<()> {
-        self.administer(config, &["admin", "edge", "create", "--name", EDGE], Some(key))
+    /// Enrols an edge under a name, with the control plane's configuration; its key goes to a new file.
+    ///
+    /// # Errors
+    /// The control plane's program says no.
+    pub async fn enrol_edge(&self, config: &Path, name: &str, key: &Path) -> Result<()> {
+        self.administer(config, &["admin", "edge", "create", "--name", name], Some(key))
             .await
     }
 

@@ -8,18 +8,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// The body of every answer.
-pub(super) const BODY: &str = r#"{"id":"0190a0a0-0000-7000-8000-000000000001","title":"A document","words":1234,"folder":"inbox","tag":""}"#;
+pub(crate) const BODY: &str = r#"{"id":"0190a0a0-0000-7000-8000-000000000001","title":"A document","words":1234,"folder":"inbox","tag":""}"#;
 
 /// A service that runs until it is dropped, on the threads of whoever started it.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     accepting: JoinHandle<()>,
 }
 
 impl Upstream {
-    pub(super) async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .context("the service cannot listen")?;

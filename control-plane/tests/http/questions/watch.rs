@@ -1,0 +1,249 @@
+//! The stream of changes: what is told, to whom, from where on, and when it ends.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use sentinel_access::service_apps::ServiceAppChange;
+use sentinel_store::on_both_backends;
+use serde_json::{Value, json};
+
+use super::{Docs, MODEL};
+use crate::answer::send;
+use crate::common::TestApp;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A stream as a client reads it.
+struct Watch {
+    response: Response,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Event {
+    kind: String,
+    id: String,
+    data: Value,
+}
+
+impl Watch {
+    async fn open(app: &TestApp, key: &str, query: &str, last: Option<&str>) -> Self {
+        let mut request = app
+            .get(&format!("/authz/tuples/watch{query}"))
+            .header("x-service-key", key);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.expect("answer");
+        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            text: String::new(),
+        }
+    }
+
+    /// The next event; `None` at the end of the stream.
+    async fn event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                let event = std::mem::replace(&mut self.text, rest);
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().trim_start().to_owned()
+                };
+                let event = Event {
+                    kind: field("event:"),
+                    id: field("id:"),
+                    data: serde_json::from_str(&field("data:")).expect("json"),
+                };
+                return Some(event);
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
+            let chunk = chunk.expect("something comes").expect("a clean end")?;
+            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
+        }
+    }
+
+    /// The next event that is no heartbeat.
+    async fn changes(&mut self) -> Event {
+        loop {
+            let event = self.event().await.expect("the stream goes on");
+            if event.kind == "changes" {
+                return event;
+            }
+            assert_eq!(event.kind, "heartbeat");
+        }
+    }
+
+    /// Waits for the end, in which nothing but heartbeats may come.
+    async fn ends(mut self) {
+        while let Some(event) = self.event().await {
+            assert_eq!(event.kind, "heartbeat", "{event:?}");
+        }
+    }
+}
+
+fn one(object: &str, subject: &str) -> Value {
+    json!({ "object": object, "relation": "viewer", "subject": subject })
+}
+
+async fn refused(docs: &Docs, query: &str) -> (u16, String) {
+    let request = docs.app.get(&format!("/authz/tuples/watch{query}"));
+    let answer = send(request.header("x-service-key", &docs.key)).await;
+    (
+        answer.status,
+        answer.body["code"].as_str().unwrap_or_default().to_owned(),
+    )
+}
+
+on_both_backends! {
+    async fn a_service_is_told_of_its_own_changes_as_they_come(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let (_, wiki) = docs.app.service("wiki").await;
+        docs.model(&wiki, MODEL).await;
+        let mut watch = Watch::open(&docs.app, &docs.key, "", None).await;
+        let first = watch.event().await.expect("an event");
+        assert_eq!(first.kind, "heartbeat", "where it begins: {first:?}");
+        assert_eq!(first.data["revision"], first.id.as_str());
+
+        let written = docs.write(&["folder:1#viewer@person:ann", "folder:1#viewer@team:a#member"]).await;
+        let event = watch.changes().await;
+        assert_eq!(event.id, written);
+        assert_eq!(event.data, json!({
+            "revision": written,
+            "writes": [one("folder:1", "person:ann"), one("folder:1", "team:a#member")],
+            "deletes": [],
+        }));
+        // Another's changes, and Sentinel's, are passed over.
+        docs.change(&wiki, &["folder:1#viewer@person:eve"], &[]).await;
+        docs.app.user("bob@example.com").await;
+        let changed = docs.change(&docs.key, &["folder:2#viewer@person:*"], &["folder:1#viewer@person:ann"]).await;
+        let event = watch.changes().await;
+        assert_eq!((event.id.as_str(), &event.data["writes"]), (changed.as_str(), &json!([one("folder:2", "person:*")])));
+        assert_eq!(event.data["deletes"], json!([one("folder:1", "person:ann")]));
+    }
+
+    async fn it_goes_on_from_any_revision_that_the_log_has(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let mut revisions = Vec::new();
+        for number in 0..120 {
+            revisions.push(docs.write(&[&format!("folder:{number}#viewer@person:ann")]).await);
+        }
+        docs.write(&["team:a#member@person:ann"]).await;
+        // More than one reading of the log, the last of them nobody's.
+        let mut watch = Watch::open(&docs.app, &docs.key, &format!("?after={}", revisions[9]), None).await;
+        for revision in &revisions[10..] {
+            assert_eq!(&watch.changes().await.id, revision);
+        }
+        drop(watch);
+        let mut watch = Watch::open(&docs.app, &docs.key, &format!("?after={}", revisions[0]), Some(&revisions[117])).await;
+        assert_eq!(watch.changes().await.id, revisions[118], "the last event counts");
+        assert_eq!(watch.changes().await.id, revisions[119]);
+        let mut folders = Watch::open(&docs.app, &docs.key, &format!("?after={}&object_type=team", revisions[0]), None).await;
+        let team = folders.changes().await;
+        assert_eq!(team.data["writes"][0]["object"], "team:a");
+        docs.write(&["folder:x#viewer@person:ann"]).await;
+        let live = docs.write(&["team:b#member@person:ann"]).await;
+        assert_eq!(folders.changes().await.id, live, "other types are passed over");
+    }
+
+    async fn what_is_not_known_any_more_is_gone(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let first = docs.write(&["folder:1#viewer@person:ann"]).await;
+        let second = docs.write(&["folder:2#viewer@person:ann"]).await;
+        let head = docs.app.app.database().head().await.expect("head");
+        for (query, expected) in [
+            ("?after=nonsense".to_owned(), (422, "validation_failed")),
+            (format!("?after={}.{}", head.epoch, head.number + 1), (503, "revision_not_reached")),
+            (format!("?after={}.1", head.epoch + 1), (503, "revision_not_reached")),
+            (format!("?after={}.1", head.epoch - 1), (410, "revision_too_old")),
+            ("?object_type=wiki/folder".to_owned(), (422, "validation_failed")),
+            ("?object_type=group".to_owned(), (422, "validation_failed")),
+            ("?since=1.1".to_owned(), (422, "validation_failed")),
+        ] {
+            assert_eq!(refused(&docs, &query).await, (expected.0, expected.1.to_owned()), "{query}");
+        }
+        docs.app.clock.advance(Duration::from_hours(3));
+        let third = docs.write(&["folder:3#viewer@person:ann"]).await;
+        let database = docs.app.app.database();
+        database.trim_change_log(docs.app.app.now(), 1).await.expect("trimmed");
+        let answer = refused(&docs, &format!("?after={first}")).await;
+        assert_eq!(answer, (410, "revision_too_old".to_owned()));
+        let mut watch = Watch::open(&docs.app, &docs.key, &format!("?after={second}"), None).await;
+        assert_eq!(watch.changes().await.id, third, "the log reaches back to there");
+    }
+
+    async fn a_new_history_ends_the_stream(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let mut watch = Watch::open(&docs.app, &docs.key, "", None).await;
+        let before = watch.event().await.expect("an event").id;
+        docs.app.app.database().begin_new_epoch().await.expect("epoch");
+        docs.app.settle().await;
+        watch.ends().await;
+        assert_eq!(refused(&docs, &format!("?after={before}")).await, (410, "revision_too_old".to_owned()));
+    }
+
+    async fn a_key_that_counts_no_more_ends_its_streams(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let (_, wiki) = docs.app.service("wiki").await;
+        docs.model(&wiki, MODEL).await;
+        let watch = Watch::open(&docs.app, &docs.key, "", None).await;
+        let mut other = Watch::open(&docs.app, &wiki, "", None).await;
+        let mut tx = docs.app.app.database().write().await.expect("tx");
+        let change = ServiceAppChange {
+            is_active: Some(false),
+            ..ServiceAppChange::default()
+        };
+        docs.app.app.access().service_apps.update(&mut tx, None, docs.service, change).await.expect("deactivated");
+        tx.commit().await.expect("commit");
+        watch.ends().await;
+        let request = docs.app.get("/authz/tuples/watch").header("x-service-key", &docs.key);
+        assert_eq!(send(request).await.status, 401);
+        let written = docs.change(&wiki, &["folder:1#viewer@person:ann"], &[]).await;
+        assert_eq!(other.changes().await.id, written, "others go on");
+    }
+
+    async fn a_control_plane_that_stops_ends_all_streams(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let watch = Watch::open(&docs.app, &docs.key, "", None).await;
+        docs.app.stop();
+        watch.ends().await;
+    }
+
+    async fn a_service_that_opens_streams_without_end_is_stopped(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let (_, wiki) = docs.app.service("wiki").await;
+        let mut streams = Vec::new();
+        for _ in 0..32 {
+            streams.push(Watch::open(&docs.app, &docs.key, "", None).await);
+        }
+        assert_eq!(refused(&docs, "").await, (429, "too_many_watchers".to_owned()));
+        Watch::open(&docs.app, &wiki, "", None).await;
+        streams.pop();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let request = docs.app.get("/authz/tuples/watch").header("x-service-key", &docs.key);
+            if request.send().await.expect("answer").status().as_u16() == 200 {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "a place that was left is free");
+        }
+    }
+
+    async fn nobody_watches_without_a_key(store: TestStore) {
+        let docs = Docs::start(store).await;
+        for key in [None, Some("sk_nonsense")] {
+            let mut request = docs.app.get("/authz/tuples/watch");
+            if let Some(key) = key {
+                request = request.header("x-service-key", key);
+            }
+            assert_eq!(send(request).await.status, 401);
+        }
+        let malformed = docs.app.get("/authz/tuples/watch").header("x-service-key", &docs.key);
+        let malformed = send(malformed.header("last-event-id", "7")).await;
+        assert_eq!((malformed.status, malformed.text("code")), (400, "revision_invalid"));
+    }
+}

@@ -1,0 +1,204 @@
+//! The digest of every partition, kept up with each change, and the last changes sorted by partition: what is needed to
+//! say to edges that keep a part what is true of their part.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use sentinel_core::{Change, Fact, Revision};
+
+use super::effects::Effects;
+use super::homes::{Homes, Moved};
+use super::{Partition, partition_of};
+use crate::digest::Digest;
+use crate::frame::Frame;
+use crate::interest::{Fingerprint, Interest};
+use crate::state::ReplicaState;
+
+/// At most this many frames are kept, with at most so many changes together.
+const STEPS: usize = 10_000;
+const CHANGES: usize = 200_000;
+
+/// Of so many interests the digest is kept at hand; of others it is added up again.
+const INTERESTS: usize = 4_096;
+
+pub(super) struct Ledger {
+    sums: HashMap<Partition, Digest>,
+    homes: Homes,
+    head: Revision,
+    /// The last frames without a gap, oldest first; one for each revision.
+    steps: VecDeque<Step>,
+    changes: usize,
+    at_hand: HashMap<Fingerprint, (Revision, Digest)>,
+}
+
+struct Step {
+    frame: Arc<Frame>,
+    /// The partitions that it touches, and what it does to their digests.
+    parts: Vec<(Partition, Digest)>,
+    /// To which of them each change belongs.
+    of: Vec<usize>,
+}
+
+impl Ledger {
+    /// Of a whole state: takes a while.
+    pub(super) fn of_state(state: &ReplicaState) -> Self {
+        let homes = Homes::of_state(state);
+        let mut sums: HashMap<Partition, Digest> = HashMap::new();
+        for fact in state.facts() {
+            let sum = sums.entry(partition_of(&fact, &homes)).or_default();
+            *sum = sum.plus(Digest::of(&fact));
+        }
+        Self {
+            sums,
+            homes,
+            head: state.revision(),
+            steps: VecDeque::new(),
+            changes: 0,
+            at_hand: HashMap::new(),
+        }
+    }
+
+    /// Takes in the next frame.
+    pub(super) fn push(&mut self, effects: &Effects) -> Result<(), Moved> {
+        let frame = &effects.frame;
+        if frame.from != self.head {
+            return Err(Moved);
+        }
+        let touched = self.homes.change(&effects.changed)?;
+        let mut step = Step {
+            frame: Arc::clone(frame),
+            parts: Vec::new(),
+            of: Vec::with_capacity(frame.changes.len()),
+        };
+        for change in &frame.changes {
+            let place = step.place(partition_of(change.fact(), &self.homes));
+            step.of.push(place);
+        }
+        for (before, after) in &effects.changed {
+            let Some(fact) = after.as_ref().or(before.as_ref()) else {
+                continue;
+            };
+            let place = step.place(partition_of(fact, &self.homes));
+            if let Some((_, delta)) = step.parts.get_mut(place) {
+                *delta = delta
+                    .plus(digest_of(after.as_ref()))
+                    .minus(digest_of(before.as_ref()));
+            }
+        }
+        self.homes.forget(&touched);
+        for (partition, delta) in &step.parts {
+            let sum = self.sums.entry(partition.clone()).or_default();
+            *sum = sum.plus(*delta);
+        }
+        // Of nothing, as if it had never been: the digest of no facts.
+        for (partition, _) in &step.parts {
+            if self.sums.get(partition) == Some(&Digest::EMPTY) {
+                self.sums.remove(partition);
+            }
+        }
+        self.head = frame.to;
+        self.changes += frame.changes.len();
+        self.steps.push_back(step);
+        while self.steps.len() > STEPS || self.changes > CHANGES {
+            let Some(oldest) = self.steps.pop_front() else {
+                break;
+            };
+            self.changes = self.changes.saturating_sub(oldest.frame.changes.len());
+        }
+        Ok(())
+    }
+
+    pub(super) fn head(&self) -> Revision {
+        self.head
+    }
+
+    /// The digest of what an interest has of the state at a revision; `None` if that was too long ago.
+    pub(super) fn digest_of(&mut self, interest: &Interest, at: Revision) -> Option<Digest> {
+        let fingerprint = interest.fingerprint();
+        let known = self.at_hand.get(&fingerprint).copied();
+        let (mut from, mut digest) = known.unwrap_or_else(|| (self.head, self.sum(interest)));
+        if from.epoch != at.epoch || self.place_after(from).is_none() {
+            (from, digest) = (self.head, self.sum(interest));
+        }
+        let (begin, end) = (self.place_after(from)?, self.place_after(at)?);
+        let moved = |steps: std::collections::vec_deque::Iter<'_, Step>| {
+            steps.fold(Digest::EMPTY, |sum, step| sum.plus(step.delta(interest)))
+        };
+        digest = if begin <= end {
+            digest.plus(moved(self.steps.range(begin..end)))
+        } else {
+            digest.minus(moved(self.steps.range(end..begin)))
+        };
+        if at >= from {
+            if self.at_hand.len() >= INTERESTS {
+                self.at_hand.clear();
+            }
+            self.at_hand.insert(fingerprint, (at, digest));
+        }
+        Some(digest)
+    }
+
+    /// One frame with everything that changed for an interest between two revisions; `None` if that was too long ago.
+    pub(super) fn frame(&mut self, interest: &Interest, from: Revision, to: Revision) -> Option<Frame> {
+        let (begin, end) = (self.place_after(from)?, self.place_after(to)?);
+        if begin > end {
+            return None;
+        }
+        let steps = self.steps.range(begin..end);
+        let changes = steps.flat_map(|step| step.changes(interest)).cloned().collect();
+        Some(Frame {
+            from,
+            to,
+            changes,
+            digest: self.digest_of(interest, to)?,
+        })
+    }
+
+    fn sum(&self, interest: &Interest) -> Digest {
+        let parts = self.sums.iter();
+        parts
+            .filter(|(partition, _)| partition.is_in(interest))
+            .fold(Digest::EMPTY, |sum, (_, part)| sum.plus(*part))
+    }
+
+    /// The place of the first step after a revision, which may be behind the last one.
+    fn place_after(&self, revision: Revision) -> Option<usize> {
+        let begin = self.steps.front().map_or(self.head, |step| step.frame.from);
+        if revision.epoch != begin.epoch || revision > self.head {
+            return None;
+        }
+        // Revisions have no gaps, and each has a step.
+        usize::try_from(revision.number.checked_sub(begin.number)?).ok()
+    }
+}
+
+impl Step {
+    fn place(&mut self, partition: Partition) -> usize {
+        let found = self.parts.iter().position(|(known, _)| *known == partition);
+        found.unwrap_or_else(|| {
+            self.parts.push((partition, Digest::EMPTY));
+            self.parts.len() - 1
+        })
+    }
+
+    fn delta(&self, interest: &Interest) -> Digest {
+        let parts = self.parts.iter();
+        parts
+            .filter(|(partition, _)| partition.is_in(interest))
+            .fold(Digest::EMPTY, |sum, (_, delta)| sum.plus(*delta))
+    }
+
+    fn changes(&self, interest: &Interest) -> impl Iterator<Item = &Change> {
+        let wanted: Vec<bool> = self
+            .parts
+            .iter()
+            .map(|(partition, _)| partition.is_in(interest))
+            .collect();
+        let changes = self.frame.changes.iter().zip(&self.of);
+        changes.filter_map(move |(change, place)| wanted.get(*place)?.then_some(change))
+    }
+}
+
+fn digest_of(fact: Option<&Fact>) -> Digest {
+    fact.map_or(Digest::EMPTY, Digest::of)
+}

@@ -1,0 +1,116 @@
+//! Answers the questions of edges by the control plane's own replica. Nothing is remembered, and each edge can only have
+//! so many questions answered at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sentinel_core::id::EdgeId;
+use tonic::Status;
+
+use super::FeedSource;
+use crate::question::{Answers, Asked};
+use crate::signed::Signed;
+
+/// How many calls of one edge are answered at a time, those that wait for a revision among them.
+const AT_ONCE: usize = 64;
+
+/// The longest that a question waits for a revision, whatever the edge says.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// How many calls of each edge are open. There are as many entries as edges that are asking.
+#[derive(Default)]
+pub(super) struct Questions {
+    open: Arc<Mutex<HashMap<EdgeId, usize>>>,
+}
+
+/// One question that is being answered.
+#[derive(Debug)]
+struct Turn {
+    open: Arc<Mutex<HashMap<EdgeId, usize>>>,
+    edge: EdgeId,
+}
+
+impl Questions {
+    /// The signed answers to what an edge asks, all by one state.
+    pub(super) async fn answer(
+        &self,
+        source: &Arc<dyn FeedSource>,
+        edge: EdgeId,
+        asked: &[u8],
+    ) -> Result<Signed, Status> {
+        let _turn = self.turn(edge)?;
+        let question = Asked::from_bytes(asked)
+            .ok_or_else(|| Status::invalid_argument("these are no questions that this version knows"))?;
+        let replica = source.replica();
+        let waited = replica.wait_for(question.at_least, question.budget.min(LONGEST));
+        if !waited.await {
+            return Err(Status::failed_precondition("that revision is not here yet"));
+        }
+        let (Some(age), state) = replica.sight() else {
+            return Err(Status::unavailable("the control plane is starting"));
+        };
+        let now = source.now();
+        let questions = question.questions.iter();
+        let answers = Answers {
+            answers: questions.map(|one| one.answered_by(&state, now)).collect(),
+            revision: state.revision(),
+            age,
+        };
+        Ok(answers.seal(asked, |context, payload| source.sign(context, payload)))
+    }
+
+    fn turn(&self, edge: EdgeId) -> Result<Turn, Status> {
+        let mut open = lock(&self.open);
+        let count = open.entry(edge).or_insert(0);
+        if *count >= AT_ONCE {
+            return Err(Status::resource_exhausted(
+                "too many questions of this edge at once",
+            ));
+        }
+        *count += 1;
+        Ok(Turn {
+            open: Arc::clone(&self.open),
+            edge,
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        if let Some(count) = open.get_mut(&self.edge) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.edge);
+            }
+        }
+    }
+}
+
+fn lock(open: &Mutex<HashMap<EdgeId, usize>>) -> MutexGuard<'_, HashMap<EdgeId, usize>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::{Clock as _, SystemClock, SystemRandom};
+
+    use super::*;
+
+    #[test]
+    fn one_edge_does_not_take_all_the_turns() {
+        let questions = Questions::default();
+        let edge = || EdgeId::generate(SystemClock.now(), &SystemRandom);
+        let (greedy, modest) = (edge(), edge());
+        let turns: Vec<Turn> = (0..AT_ONCE)
+            .map(|_| questions.turn(greedy).expect("a turn"))
+            .collect();
+        let refused = questions.turn(greedy).expect_err("too many");
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        assert!(questions.turn(modest).is_ok());
+        drop(turns);
+        assert!(questions.turn(greedy).is_ok());
+        assert!(lock(&questions.open).is_empty());
+    }
+}

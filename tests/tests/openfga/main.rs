@@ -1,0 +1,219 @@
+//! Our permission engine against OpenFGA's own, the program `fga`: on random models, tuples and questions both must give
+//! the same answers, and so must the replica of an edge.
+//!
+//! `cargo xtask openfga --cases N --seed S` compares as many cases as one likes.
+
+mod case;
+mod circle;
+mod compare;
+mod fga;
+mod generate;
+mod known;
+mod models;
+mod ours;
+mod random;
+mod schema;
+mod served;
+mod shrink;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::case::{Answer, Case, Question};
+use crate::circle::Circles;
+use crate::compare::{Outcome, compare, is_refused_by_them_alone, may_leave_open};
+
+/// How many cases there are if nothing else is said.
+const CASES: u64 = 2_500;
+
+/// The seed that they follow from then: the same on every run, so that a failure is the fault of the change.
+const SEED: u64 = 5;
+
+/// How many cases the program is given at once.
+const BATCH: u64 = 50;
+
+/// What was compared.
+#[derive(Debug, Default)]
+struct Tally {
+    cases: u64,
+    checks: u64,
+    lists: u64,
+    allowed: u64,
+    beyond_their_depth: u64,
+    circles: u64,
+    /// Models that OpenFGA alone refuses.
+    refused: u64,
+    differences: Vec<String>,
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = std::env::var_os(variable)?;
+    let number = value.to_str().and_then(|value| value.parse().ok());
+    Some(number.unwrap_or_else(|| panic!("`{variable}` must be a number")))
+}
+
+#[test]
+fn random_cases_have_the_same_answers() {
+    let cases = number(xtask::openfga::CASES_VARIABLE).unwrap_or(CASES);
+    let seed = number(xtask::openfga::SEED_VARIABLE).unwrap_or(SEED);
+    xtask::openfga::version().expect("the program");
+    let tally = Mutex::new(Tally::default());
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let start = next.fetch_add(BATCH, Ordering::Relaxed);
+                    if start >= cases {
+                        return;
+                    }
+                    let batch: Vec<Case> = (start..cases.min(start + BATCH))
+                        .map(|number| generate::case(seed, number))
+                        .collect();
+                    let found = compare_batch(&batch);
+                    tally.lock().unwrap_or_else(PoisonError::into_inner).add(found);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{} cases from seed {seed}: {} checks ({} allowed) and {} lists; {} models refused by OpenFGA alone, {} \
+         questions beyond its depth, {} in circles; {} differences",
+        tally.cases,
+        tally.checks,
+        tally.allowed,
+        tally.lists,
+        tally.refused,
+        tally.beyond_their_depth,
+        tally.circles,
+        tally.differences.len()
+    );
+    let shown = tally
+        .differences
+        .get(..tally.differences.len().min(10))
+        .unwrap_or_default();
+    assert!(
+        shown.is_empty(),
+        "{} differences from seed {seed}:\n\n{}",
+        tally.differences.len(),
+        shown.join("\n\n")
+    );
+    assert_eq!(tally.cases, cases);
+    // The cases are worth something: both answers are common, and few questions are beyond comparison.
+    let questions = tally.checks + tally.lists;
+    assert!(tally.allowed * 10 > tally.checks && tally.allowed * 10 < tally.checks * 9);
+    assert!(tally.beyond_their_depth * 100 < questions && tally.circles * 10 < questions);
+    assert!(tally.refused * 20 < tally.cases);
+}
+
+/// Compares some cases, and looks closer where they differ.
+fn compare_batch(cases: &[Case]) -> Tally {
+    let mut tally = Tally::default();
+    let mut good: Vec<(&Case, Vec<Answer>)> = Vec::new();
+    for case in cases {
+        tally.cases += 1;
+        match answers(case) {
+            Ok(answers) => good.push((case, answers)),
+            Err(difference) => tally.differences.push(difference),
+        }
+    }
+    let verdict = loop {
+        if good.is_empty() {
+            break fga::Verdict::default();
+        }
+        let asked: Vec<(&Case, &[Answer])> =
+            good.iter().map(|(case, answers)| (*case, &answers[..])).collect();
+        let dir = tempfile::tempdir().expect("a directory");
+        match fga::ask(dir.path(), &asked) {
+            Ok(verdict) => break verdict,
+            // One model or tuple that it does not take ends the whole run: once more without it.
+            Err(refused) => {
+                let at = good.iter().position(|(case, _)| case.number == refused.case);
+                let (case, _) = good.remove(at.expect("one of these cases"));
+                if is_refused_by_them_alone(&refused.error) {
+                    tally.refused += 1;
+                } else {
+                    tally.differences.push(shrink::refused(case, &refused.error));
+                }
+            }
+        }
+    };
+    for (case, answers) in &good {
+        let circles = Circles::of(case);
+        for (question, ours) in case.questions.iter().zip(answers) {
+            let theirs = fga::answer(&verdict, case, question, ours);
+            let outcome = compare(&circles, question, ours, &theirs);
+            tally.count(question, ours, outcome);
+            if outcome == Outcome::Different {
+                // To make it small takes many runs of the program: the first one of a batch is enough.
+                let difference = if tally.differences.is_empty() {
+                    shrink::shown(case, question, ours, &theirs)
+                } else {
+                    shrink::unequal(case, question, ours, "OpenFGA", &theirs)
+                };
+                eprintln!("{difference}\n");
+                tally.differences.push(difference);
+            }
+        }
+    }
+    tally
+}
+
+/// The answers of our engine, which must be the same in all places.
+fn answers(case: &Case) -> Result<Vec<Answer>, String> {
+    let [engine, others @ ..] = ours::everywhere(case).map_err(|error| shrink::refused(case, &error))?;
+    let circles = Circles::of(case);
+    let mut answers = Vec::with_capacity(case.questions.len());
+    for question in &case.questions {
+        let (answer, open) = engine.answer_in_full(question);
+        for other in &others {
+            let (elsewhere, open_elsewhere) = other.answer_in_full(question);
+            if !same_in_both_places(&answer, &elsewhere) || open != open_elsewhere {
+                let place = other.place;
+                return Err(shrink::unequal(case, question, &answer, place, &elsewhere));
+            }
+        }
+        let is_open = matches!(answer, Answer::None(_)) || !open.is_empty();
+        if is_open && !may_leave_open(&circles, question, &open) {
+            return Err(shrink::unequal(
+                case,
+                question,
+                &answer,
+                "wanted",
+                &Answer::None("an answer".to_owned()),
+            ));
+        }
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+/// Errors name types, which have the service's name before them at an edge.
+fn same_in_both_places(one: &Answer, other: &Answer) -> bool {
+    matches!((one, other), (Answer::None(_), Answer::None(_))) || one == other
+}
+
+impl Tally {
+    fn count(&mut self, question: &Question, ours: &Answer, outcome: Outcome) {
+        match question {
+            Question::Check { .. } => self.checks += 1,
+            Question::Objects { .. } | Question::Subjects { .. } => self.lists += 1,
+        }
+        self.allowed += u64::from(ours.holds());
+        self.beyond_their_depth += u64::from(outcome == Outcome::BeyondTheirDepth);
+        self.circles += u64::from(outcome == Outcome::Circle);
+    }
+
+    fn add(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.checks += other.checks;
+        self.lists += other.lists;
+        self.allowed += other.allowed;
+        self.beyond_their_depth += other.beyond_their_depth;
+        self.circles += other.circles;
+        self.refused += other.refused;
+        self.differences.extend(other.differences);
+    }
+}
