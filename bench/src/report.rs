@@ -55,6 +55,11 @@ impl Table {
             .push(std::iter::once(name.to_owned()).chain(values).collect());
     }
 
+    /// Adds a line of what is written already.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     /// As text.
     pub fn text(&self) -> String {
         let width = |column: usize| {

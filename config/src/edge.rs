@@ -39,7 +39,7 @@ pub use policy_test::{
     PolicyTest, TestCaller, TestPermission, TestRelation, TestRequest, TestToken, TestUser, Written,
 };
 pub use relation::{InvalidRelation, RelationTemplate};
-pub use replicate::{Fallback, Replicate, Scope};
+pub use replicate::{Fallback, MOST_ASKED, Replicate, Scope};
 pub use requirement::{ActionRef, IdTemplate, Permission, PermissionTemplate, Requirement};
 pub use route::{Access, CredentialTier, Route, RouteSettings, Routes};
 pub use ties::example_request;

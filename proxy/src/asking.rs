@@ -7,6 +7,9 @@ use prometheus::IntCounterVec;
 use sentinel_core::{Denial, Revision};
 use sentinel_feed::{Answers, Ask, AskError, Question};
 
+// A policy that asks for more was refused when it was loaded.
+const _: () = assert!(sentinel_config::edge::MOST_ASKED <= sentinel_feed::MAX_QUESTIONS);
+
 /// How the edge asks.
 pub struct Asking {
     /// Whom.

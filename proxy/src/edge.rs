@@ -162,6 +162,8 @@ struct Trace {
     /// The decision that did not count.
     overruled: Option<Denial>,
     retry_after: Option<u64>,
+    /// Whether it was taken out of its caller's bucket.
+    is_counted: bool,
     cookies: SetCookies,
     /// What is answered in place of the denial.
     instead: Option<Answer>,

@@ -20,7 +20,7 @@ pub(crate) use relay::Relay;
 pub(crate) use tuples::{Change, Tuples};
 
 /// More than anybody here asks for.
-const PER_MINUTE: u32 = 10_000_000;
+const PER_MINUTE: u32 = 100_000;
 
 /// The scope of the service.
 pub(crate) const SERVICE: &str = "docs";

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::fleet::{Fleet, Relay};
 use crate::report::{Figure, Table};
-use crate::statistics::{Median, percentile};
+use crate::statistics::percentile;
 use edges::Edges;
 use writers::{Writers, Written};
 
@@ -166,10 +166,10 @@ fn report(plan: &Plan, lines: &[Line]) -> Outcome {
     let mut table = Table::new(&[
         "from the answer to the write",
         "writes/s",
-        "p50 µs",
-        "p99 µs",
-        "max µs",
-        "p50 µs since sent",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "p50 ms since sent",
         "healed in ms",
     ]);
     let mut figures = Vec::new();
@@ -180,23 +180,16 @@ fn report(plan: &Plan, lines: &[Line]) -> Outcome {
         let (p50, p99) = (of(&line.after_answer, 50), of(&line.after_answer, 99));
         let (max, sent) = (of(&line.after_answer, 100), of(&line.after_sending, 50));
         let healed = line.healed_in.map(|time| time.as_secs_f64() * 1e3);
-        let one = |value: f64| Median {
-            value,
-            low: value,
-            high: value,
-        };
-        table.line(
-            line.name,
-            &[
-                line.writes_per_second,
-                p50 * 1e3,
-                p99 * 1e3,
-                max * 1e3,
-                sent * 1e3,
-                healed.unwrap_or_default(),
-            ]
-            .map(one),
-        );
+        let cell = |value: f64| format!("{value:.2}");
+        table.row(vec![
+            line.name.to_owned(),
+            format!("{:.0}", line.writes_per_second),
+            cell(p50),
+            cell(p99),
+            cell(max),
+            cell(sent),
+            healed.map_or_else(String::new, cell),
+        ]);
         let mut figure = |metric, value, unit| {
             figures.push(Figure {
                 name: line.name,

@@ -11,7 +11,7 @@ use sentinel_core::name::ServiceName;
 
 use super::requirement::Requirement;
 use crate::section::{Place, Reader, Section, Setting, section};
-use crate::tree::Data;
+use crate::tree::{Data, Node};
 use crate::value::{between, read_list, read_text, words};
 
 section! {
@@ -104,29 +104,106 @@ fn check(replicate: &Replicate, section: &Section<'_>, reader: &mut Reader<'_>) 
     between(section, "budget", replicate.budget, BUDGETS, reader);
 }
 
-/// A demand speaks of a service that is known here, or the control plane is asked.
+/// How many questions the control plane can be asked together, for one request.
+pub const MOST_ASKED: usize = 16;
+
+/// What the section says, as the file has it: routes are read beside it.
+struct Kept<'t> {
+    /// The services, if they are named.
+    services: Option<&'t [Node]>,
+    /// Whether workspaces are named.
+    names_workspaces: bool,
+    /// Whether the control plane is asked about the rest.
+    asks: bool,
+}
+
+impl<'t> Kept<'t> {
+    fn of(reader: &Reader<'t>) -> Option<Self> {
+        let section = reader.root.get("replicate")?;
+        let items = |key| match section.get(key).map(|node| &node.data) {
+            Some(Data::List(items)) => Some(items.as_slice()),
+            _ => None,
+        };
+        let fallback = section.get("fallback").and_then(|node| node.as_text());
+        Some(Self {
+            services: items("services"),
+            names_workspaces: items("workspaces").is_some(),
+            asks: fallback == Some(Fallback::ControlPlane.as_str()),
+        })
+    }
+
+    fn has(&self, service: &ServiceName) -> bool {
+        let named = |node: &Node| node.as_text() == Some(service.as_str());
+        self.services.is_none_or(|services| services.iter().any(named))
+    }
+
+    /// Whether the control plane may have to be asked about a demand.
+    fn may_leave_open(&self, demand: &Requirement) -> bool {
+        let is_kept = service_of(demand).is_none_or(|service| self.has(service));
+        !is_kept || (self.names_workspaces && is_of_user(demand))
+    }
+}
+
+/// The service that a demand speaks of.
+fn service_of(demand: &Requirement) -> Option<&ServiceName> {
+    match demand {
+        Requirement::Action(action) => Some(&action.service),
+        Requirement::Permission(permission) => Some(&permission.service),
+        Requirement::Relation(relation) => Some(&relation.service),
+        _ => None,
+    }
+}
+
+/// Whether a demand is about what a user is or may do.
+fn is_of_user(demand: &Requirement) -> bool {
+    matches!(demand, Requirement::Role(_)) || service_of(demand).is_some()
+}
+
+/// A demand speaks of what is known here, or the control plane is asked.
 pub(super) fn check_demand(demand: &Requirement, place: &Place<'_>, reader: &mut Reader<'_>) {
-    let service = match demand {
-        Requirement::Action(action) => &action.service,
-        Requirement::Permission(permission) => &permission.service,
-        Requirement::Relation(relation) => &relation.service,
-        _ => return,
-    };
-    let Some(replicate) = reader.root.get("replicate") else {
+    let Some(kept) = Kept::of(reader).filter(|kept| !kept.asks) else {
         return;
     };
-    let asks =
-        replicate.get("fallback").and_then(|node| node.as_text()) == Some(Fallback::ControlPlane.as_str());
-    let Some(Data::List(services)) = replicate.get("services").map(|node| &node.data) else {
+    let Some(service) = service_of(demand) else {
         return;
     };
-    let is_known = services
-        .iter()
-        .any(|node| node.as_text() == Some(service.as_str()));
-    if !asks && !is_known {
+    if !kept.has(service) {
         reader.problem(
             place,
             format!("nothing is known here of `{service}`, so nobody could ever pass: add it to `replicate.services`, or set `replicate.fallback: control_plane`"),
         );
+    } else if kept.names_workspaces && matches!(demand, Requirement::Relation(_)) {
+        reader.problem(
+            place,
+            format!("a group of any workspace may stand in the tuples of `{service}`, so nobody could ever pass where only some workspaces are known: set `replicate.workspaces: all` or `replicate.fallback: control_plane`"),
+        );
+    }
+}
+
+/// What a route leaves open can be asked about at once.
+pub(super) fn check_route(require: &Requirement, place: &Place<'_>, reader: &mut Reader<'_>) {
+    let Some(kept) = Kept::of(reader).filter(|kept| kept.asks) else {
+        return;
+    };
+    let mut open = Vec::new();
+    collect(require, &kept, &mut open);
+    let count = open.len();
+    if count > MOST_ASKED {
+        reader.problem(
+            place,
+            format!("the control plane may have to be asked {count} questions for one request, and {MOST_ASKED} go together: name one action, or one relation of the service's model, that stands for several of them, or keep here what they are about (`replicate`)"),
+        );
+    }
+}
+
+fn collect<'r>(requirement: &'r Requirement, kept: &Kept<'_>, open: &mut Vec<&'r Requirement>) {
+    match requirement {
+        Requirement::All(parts) | Requirement::Any(parts) => {
+            for part in parts {
+                collect(part, kept, open);
+            }
+        }
+        demand if kept.may_leave_open(demand) && !open.contains(&demand) => open.push(demand),
+        _ => {}
     }
 }

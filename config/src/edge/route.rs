@@ -282,9 +282,13 @@ fn read_access(
                 Some(place) => CredentialTier::read(&place, reader),
                 None => Some(CredentialTier::User),
             };
-            let require = Requirement::read(&require, upstream, reader, &|demand, place, reader| {
+            let place = require;
+            let require = Requirement::read(&place, upstream, reader, &|demand, place, reader| {
                 check_demand(demand, place, credentials, pattern, reader);
             });
+            if let Some(require) = &require {
+                replicate::check_route(require, &place, reader);
+            }
             Some(Access::Protected {
                 credentials: credentials?,
                 require: require?,

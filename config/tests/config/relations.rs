@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sentinel_config::edge::{Access, Fallback, IdTemplate, Requirement, Scope};
+use sentinel_config::edge::{Access, Fallback, IdTemplate, MOST_ASKED, Requirement, Scope};
 
 use crate::support::Home;
 
@@ -224,4 +224,60 @@ fn a_test_speaks_of_relations_whose_model_is_there() {
         told.contains("`folder` is not a type of a service: write the service before it"),
         "{told}"
     );
+}
+
+#[test]
+fn a_relation_beside_a_list_of_workspaces_needs_somebody_who_knows_them_all() {
+    let section =
+        |more: &str| format!("replicate: {{ workspaces: [0190a0a0-0000-7000-8000-000000000001]{more} }}");
+    let relation = "{ permission: \"folder:{folder_id}#can_read\" }";
+    let told = problem(&policy(&section(""), relation));
+    assert!(
+        told.ends_with("routes[0].require.permission: a group of any workspace may stand in the tuples of `docs`, so nobody could ever pass where only some workspaces are known: set `replicate.workspaces: all` or `replicate.fallback: control_plane`"),
+        "{told}"
+    );
+    let told = problem(&policy(&section(", services: [wiki]"), relation));
+    assert!(told.contains("nothing is known here of `docs`"), "{told}");
+    assert!(
+        home()
+            .edge(&policy(&section(", fallback: control_plane"), relation))
+            .is_ok()
+    );
+    for other in [
+        "{ permission: \"docs/document/{folder_id}#view\" }",
+        "{ role: viewer }",
+    ] {
+        assert!(home().edge(&policy(&section(""), other)).is_ok(), "{other}");
+    }
+}
+
+#[test]
+fn a_route_does_not_ask_more_than_can_be_asked_at_once() {
+    let any_of = |demands: &[String]| format!("{{ any_of: [{}] }}", demands.join(", "));
+    let actions = |count: usize| -> Vec<String> {
+        (0..count)
+            .map(|n| format!("{{ action: \"docs/reports:n{n}\" }}"))
+            .collect()
+    };
+    let asking = "replicate: { services: [wiki], fallback: control_plane }";
+    let most = MOST_ASKED;
+    let told = problem(&policy(asking, &any_of(&actions(most + 1))));
+    assert!(
+        told.ends_with("routes[0].require: the control plane may have to be asked 17 questions for one request, and 16 go together: name one action, or one relation of the service's model, that stands for several of them, or keep here what they are about (`replicate`)"),
+        "{told}"
+    );
+    let twice = [actions(most), actions(most)].concat();
+    let and_role = [actions(most), vec!["{ role: owner }".to_owned()]].concat();
+    let and_kept = [actions(most), vec!["{ action: \"wiki/pages:read\" }".to_owned()]].concat();
+    for fits in [&actions(most), &twice, &and_role, &and_kept] {
+        let accepted = home().edge(&policy(asking, &any_of(fits)));
+        assert!(accepted.is_ok(), "{fits:?}");
+    }
+    for everything in ["", "replicate: { fallback: control_plane }"] {
+        let accepted = home().edge(&policy(everything, &any_of(&actions(most + 1))));
+        assert!(accepted.is_ok(), "everything is kept");
+    }
+    let workspaces =
+        "replicate: { workspaces: [0190a0a0-0000-7000-8000-000000000001], fallback: control_plane }";
+    assert!(problem(&policy(workspaces, &any_of(&and_role))).contains("asked 17 questions"));
 }

@@ -18,8 +18,11 @@ use crate::problem::ApiError;
 
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How often a minute a service may write its permission model.
+/// How often a minute a service may send a permission model.
 const MODELS_PER_MINUTE: u64 = 60;
+
+/// How often a minute one of them may become a new version.
+const NEW_MODELS_PER_MINUTE: u64 = 6;
 
 /// Counts a request to a login endpoint, and turns it away when there were too many.
 pub async fn login(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -74,12 +77,20 @@ pub(crate) async fn write(app: &App, user: UserId) -> Result<(), ApiError> {
     count(app, app.settings.writes_per_minute, "write", &user.to_string()).await
 }
 
-/// Counts a request of a service to write its permission model, which every replica compiles anew.
+/// Counts a permission model that a service sends, which is compiled here.
 ///
 /// # Errors
 /// 429 when there were too many.
 pub(crate) async fn model(app: &App, service: ServiceAppId) -> Result<(), ApiError> {
     count(app, MODELS_PER_MINUTE, "model", &service.to_string()).await
+}
+
+/// Counts a new version of a service's permission model, which every replica compiles.
+///
+/// # Errors
+/// 429 when there were too many.
+pub(crate) async fn new_model(app: &App, service: ServiceAppId) -> Result<(), ApiError> {
+    count(app, NEW_MODELS_PER_MINUTE, "new-model", &service.to_string()).await
 }
 
 /// Counts one request of `client` to `endpoint`.

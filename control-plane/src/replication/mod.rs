@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sentinel_access::Access;
 use sentinel_authz::Graph;
+use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Revision};
 use sentinel_feed::{ApplyError, Frame, Replica, ReplicaState};
 use sentinel_store::Database;
@@ -20,6 +21,7 @@ use tokio::sync::broadcast;
 pub use source::Source;
 
 use history::History;
+pub use past::Known;
 use past::Past;
 
 /// How many frames a slow subscriber may be behind before it has to catch up by itself.
@@ -81,25 +83,37 @@ impl Replication {
 
     /// The tuples as they were at a revision of the last minute; `None` if the way back is not known any more. Going back
     /// takes time in proportion to the changes since.
-    pub fn graph_at(&self, revision: Revision) -> Option<Graph> {
-        let (present, steps) = {
+    pub fn graph_at(&self, revision: Revision) -> Option<(Graph, Known)> {
+        let (present, steps, known) = {
             let mut recent = self.recent();
+            let known = recent.past.known();
             let present = self.replica.load_full();
             if present.revision() == revision {
-                return Some(present.graph().clone());
+                return Some((present.graph().clone(), known));
             }
             if let Some(graph) = recent.past.held(revision) {
-                return Some(graph);
+                return Some((graph, known));
             }
             let steps = recent.past.steps(revision, present.revision())?;
-            (present, steps)
+            (present, steps, known)
         };
-        past::undone(present.graph(), &steps)
+        Some((past::undone(present.graph(), &steps)?, known))
     }
 
-    /// Keeps the tuples of a revision for a while, for the next page of a list.
-    pub fn hold(&self, revision: Revision, graph: &Graph) {
-        self.recent().past.hold(revision, graph);
+    /// What [`hold`](Self::hold) needs of a state that is at hand; `None` if the way back to it is not known any more.
+    pub fn known(&self, revision: Revision) -> Option<Known> {
+        let mut recent = self.recent();
+        let present = self.replica.load().revision();
+        let is_known = present == revision
+            || recent.past.held(revision).is_some()
+            || recent.past.steps(revision, present).is_some();
+        is_known.then(|| recent.past.known())
+    }
+
+    /// Keeps the tuples of a revision for a while, for the next page of a list of the service. Not if everything was
+    /// forgotten since they were found.
+    pub fn hold(&self, service: &ServiceName, revision: Revision, graph: &Graph, known: Known) {
+        self.recent().past.hold(service, revision, graph, known);
     }
 
     /// Applies what the change log has next and hands it on. In one step for whoever asks for the frames since a revision:

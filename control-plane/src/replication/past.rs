@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_authz::{Graph, Term, TupleChange};
+use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Fact, Revision, Tuple};
 use sentinel_feed::{Frame, ReplicaState};
 use tokio::time::Instant;
@@ -19,6 +20,8 @@ const BACK: Duration = Duration::from_mins(1);
 const CHANGES: usize = 50_000;
 /// At most this many graphs are kept for the next page.
 const HELD: usize = 32;
+/// And of one service.
+const HELD_OF_SERVICE: usize = 8;
 /// For how long without a page.
 const UNUSED: Duration = Duration::from_mins(1);
 /// For how long in all: nobody reads a state for ever.
@@ -31,7 +34,13 @@ pub(super) struct Past {
     steps: VecDeque<Arc<Step>>,
     changes: usize,
     held: Vec<Held>,
+    /// How often everything was forgotten.
+    forgotten: u64,
 }
+
+/// A moment between two at which everything is forgotten: what was found then is not kept after the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known(u64);
 
 /// What one revision changed, to be undone.
 pub(super) struct Step {
@@ -43,6 +52,8 @@ pub(super) struct Step {
 }
 
 struct Held {
+    /// Whose list is read of it.
+    service: ServiceName,
     revision: Revision,
     graph: Graph,
     since: Instant,
@@ -89,7 +100,10 @@ impl Past {
 
     /// Forgets everything: how the state came about is not known, or does not count any more.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            forgotten: self.forgotten.wrapping_add(1),
+            ..Self::default()
+        };
     }
 
     /// The graph of a revision, if it is kept.
@@ -100,24 +114,49 @@ impl Past {
         Some(held.graph.clone())
     }
 
-    /// Keeps the graph of a revision for the next page.
-    pub(super) fn hold(&mut self, revision: Revision, graph: &Graph) {
-        if self.held(revision).is_some() {
+    /// The present moment between two at which everything is forgotten.
+    pub(super) fn known(&self) -> Known {
+        Known(self.forgotten)
+    }
+
+    /// Keeps the graph of a revision for the next page, if it was found since everything was forgotten.
+    pub(super) fn hold(&mut self, service: &ServiceName, revision: Revision, graph: &Graph, known: Known) {
+        if known != self.known() || self.held(revision).is_some() {
             return;
         }
-        if self.held.len() >= HELD
-            && let Some(oldest) =
-                (0..self.held.len()).min_by_key(|at| self.held.get(*at).map(|held| held.used))
-        {
-            self.held.swap_remove(oldest);
+        if self.held_of(service) >= HELD_OF_SERVICE {
+            self.drop_oldest(service);
+        } else if self.held.len() >= HELD {
+            // Whoever has most gives way.
+            let most = self.held.iter().max_by_key(|held| self.held_of(&held.service));
+            if let Some(most) = most.map(|held| held.service.clone()) {
+                self.drop_oldest(&most);
+            }
         }
         let now = Instant::now();
         self.held.push(Held {
+            service: service.clone(),
             revision,
             graph: graph.clone(),
             since: now,
             used: now,
         });
+    }
+
+    fn held_of(&self, service: &ServiceName) -> usize {
+        self.held.iter().filter(|held| held.service == *service).count()
+    }
+
+    /// Drops what of the service's was not read for longest.
+    fn drop_oldest(&mut self, service: &ServiceName) {
+        let of_service = self.held.iter().enumerate();
+        let oldest = of_service
+            .filter(|(_, held)| held.service == *service)
+            .min_by_key(|(_, held)| held.used)
+            .map(|(at, _)| at);
+        if let Some(at) = oldest {
+            self.held.swap_remove(at);
+        }
     }
 
     /// What has to be undone to go from `present` back to `revision`, oldest first; `None` if it is not known any more.
@@ -180,6 +219,10 @@ mod tests {
     use super::*;
 
     const MODEL: &str = "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define reader: [user]";
+
+    fn name(text: &str) -> ServiceName {
+        text.parse().expect("a name")
+    }
 
     fn at(number: u64) -> Revision {
         Revision { epoch: 1, number }
@@ -266,10 +309,16 @@ mod tests {
     async fn nothing_leads_back_over_another_model_or_a_gap() {
         let (replica, mut past) = (replica(), Past::default());
         advance(&replica, &mut past, 1, vec![Change::Put(Fact::Tuple(tuple(1)))]);
-        past.hold(at(0), replica.load().graph());
+        let (old, known) = (replica.load_full(), past.known());
+        past.hold(&name("docs"), at(0), old.graph(), known);
         advance(&replica, &mut past, 2, vec![Change::Put(model(2))]);
         assert!(graph_at(&replica, &past, at(0)).is_none());
         assert!(past.held(at(0)).is_none());
+        past.hold(&name("docs"), at(0), old.graph(), known);
+        assert!(
+            past.held(at(0)).is_none(),
+            "a page that was begun before does not bring it back"
+        );
         advance(&replica, &mut past, 3, vec![Change::Put(Fact::Tuple(tuple(2)))]);
         assert!(graph_at(&replica, &past, at(2)).is_some());
         replica
@@ -284,17 +333,32 @@ mod tests {
     async fn few_graphs_are_kept_and_not_for_long() {
         let (graph, mut past) = (replica().load().graph().clone(), Past::default());
         for number in 0..100 {
-            past.hold(at(number), &graph);
+            let known = past.known();
+            past.hold(&name("docs"), at(number), &graph, known);
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(past.held(at(0)).is_some(), "what is read stays");
         }
-        assert_eq!(past.held.len(), HELD);
+        assert_eq!(past.held.len(), HELD_OF_SERVICE);
         assert!(past.held(at(50)).is_none(), "what is not read goes first");
         for _ in 0..20 {
             tokio::time::advance(UNUSED.saturating_sub(Duration::from_secs(1))).await;
             past.held(at(0));
         }
         assert!(past.held(at(0)).is_none(), "nothing is kept for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_service_pushes_out_what_another_reads() {
+        let (graph, mut past) = (replica().load().graph().clone(), Past::default());
+        let known = past.known();
+        past.hold(&name("quiet"), at(1_000), &graph, known);
+        for number in 0..100 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            let service = format!("service-{}", number % 7);
+            past.hold(&name(&service), at(number), &graph, known);
+        }
+        assert_eq!(past.held.len(), HELD);
+        assert!(past.held(at(1_000)).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,8 +23,9 @@ use super::{Enrolment, Replication};
 /// How often it is written down that an edge was here.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
 
-/// How many revisions of the log are read at once for an edge that comes back after a long time.
-const LOG_BATCH: u32 = 1_000;
+/// How many revisions of the log are read at once for an edge that comes back after a long time. Each may have a thousand
+/// changes, and an edge that has missed too many fetches a snapshot.
+const LOG_BATCH: u32 = 50;
 
 /// The feed's source.
 pub struct Source {

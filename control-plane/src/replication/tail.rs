@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Replication, facts};
 
-/// How many revisions are read at once.
-const BATCH: u32 = 500;
+/// How many revisions are read at once. Each may have a thousand changes.
+const BATCH: u32 = 50;
 /// The database is asked at least this often, so that edges and our own answers know how old the state is.
 const ASK: Duration = Duration::from_millis(100);
 /// How long to wait after an error.

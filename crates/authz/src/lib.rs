@@ -30,7 +30,10 @@ pub use graph::{
     At, Contextual, ExpandError, Expansion, Graph, Listed, MAX_EXPANDED, Malformed, Packed, UnpackError,
     Userset,
 };
-pub use model::{JsonModel, JsonModelError, LostRelation, Model, ModelError, ServiceModelError, SubjectForm};
+pub use model::{
+    JsonModel, JsonModelError, LostRelation, Model, ModelError, ModelSize, ServiceModelError, SubjectForm,
+    measure,
+};
 pub use query::{ObjectsQuery, Page, Query, SubjectsQuery, Term, TupleChange};
 
 /// How many relations in a row a check follows before it gives up.

@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::interest::Interest;
 use crate::state::{ApplyError, ReplicaState};
 
-pub(crate) use books::Books;
+pub(crate) use books::{Books, Turn};
 pub(crate) use effects::key_of;
 pub(crate) use homes::Homes;
 

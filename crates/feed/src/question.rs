@@ -7,16 +7,18 @@ mod wire;
 
 use std::time::Duration;
 
-use sentinel_authz::{CheckError, Query, sentinel};
+use sentinel_authz::{CheckError, Query, SubjectForm, sentinel};
 use sentinel_core::id::{UserId, WorkspaceId};
 use sentinel_core::name::{ActionName, ResourceType, ServiceName};
-use sentinel_core::tuple::{Object, Subject, Tuple};
 use sentinel_core::{Revision, Timestamp, WorkspaceRole};
 
 use crate::state::ReplicaState;
 
 /// At most this many questions are asked together.
 pub const MAX_QUESTIONS: usize = 16;
+
+/// At most this many calls of one edge are on the way at a time: it sends no more, and no more are answered.
+pub(crate) const CALLS_AT_ONCE: usize = 64;
 
 pub(crate) use wire::Asked;
 
@@ -59,7 +61,7 @@ pub enum Question {
         permission: sentinel::Permission,
     },
     /// Does he stand in a relation of the service's own model to an object, which belongs to the workspace if its type
-    /// says (by a relation `workspace`) which it belongs to?
+    /// says (by a relation `workspace`, its own or another object's) which it belongs to?
     Relation {
         /// The workspace.
         workspace: WorkspaceId,
@@ -198,9 +200,11 @@ fn belongs(
     now: Timestamp,
 ) -> Result<bool, CheckError> {
     let (graph, workspace) = (state.graph(), sentinel::workspace(workspace));
-    let says = Object::new(kind, id)
-        .and_then(|object| Tuple::new(object, "workspace", Subject::Object(workspace.clone())))
-        .is_ok_and(|tuple| graph.model().validate(&tuple).is_ok());
+    let model = graph.model();
+    // It says so itself, or it comes to it from another object: `define workspace: workspace from parent`. The edge goes by
+    // the same.
+    let says = model.relation_takes(kind, "workspace", SubjectForm::Object("workspace"))
+        || model.can_have(kind, "workspace", "workspace");
     if !says {
         return Ok(true);
     }

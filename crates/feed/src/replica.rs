@@ -2,7 +2,7 @@
 //!
 //! Readers never wait: the state is swapped, not locked. Ages are measured with tokio's clock, which does not jump.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::frame::Frame;
-use crate::partition::Books;
+use crate::partition::{Books, Turn};
 use crate::state::{ApplyError, ReplicaState};
 
 /// A replica of the control plane's state. Clones share it.
@@ -31,6 +31,8 @@ struct Inner {
     born: Instant,
     /// As of when the state was last known to be the newest: nanoseconds after `born`, or `NEVER`.
     in_touch: AtomicI64,
+    /// How often the state was replaced as a whole.
+    installs: AtomicU64,
     /// What is said to edges that keep a part of the state: only a control plane's are ever opened.
     books: Books,
 }
@@ -48,6 +50,7 @@ impl Replica {
                 head: watch::Sender::new(Revision::ZERO),
                 born: Instant::now(),
                 in_touch: AtomicI64::new(NEVER),
+                installs: AtomicU64::new(0),
                 books: Books::default(),
             }),
         }
@@ -73,6 +76,13 @@ impl Replica {
         let _writer = self.writer();
         self.inner.books.close();
         self.publish(state);
+        self.inner.installs.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the state was replaced as a whole. Read it before the state: what is made of that state then belongs to
+    /// this count or to an older one.
+    pub(crate) fn installs(&self) -> u64 {
+        self.inner.installs.load(Ordering::Acquire)
     }
 
     /// Applies a frame. On an error nothing has changed.
@@ -101,14 +111,30 @@ impl Replica {
         &self.inner.books
     }
 
-    /// Makes the books, if they are not open.
-    pub(crate) async fn open_books(&self) {
+    /// Makes the books, if they are not open, and waits for that no longer than `limit`: they are made all the same. Whether
+    /// they are open.
+    pub(crate) async fn open_books(&self, limit: Duration) -> bool {
+        let books = &self.inner.books;
+        if books.is_open() {
+            return true;
+        }
+        if let Some(turn) = books.turn() {
+            let replica = self.clone();
+            let making = tokio::spawn(async move { replica.make_books(turn).await });
+            timeout(limit, making).await.ok();
+        } else {
+            books.made(limit).await;
+        }
+        books.is_open()
+    }
+
+    async fn make_books(&self, turn: Turn) {
         let present = |begin: &dyn Fn()| {
             let _writer = self.writer();
             begin();
             self.load_full()
         };
-        self.inner.books.open(present).await;
+        self.inner.books.open(turn, present).await;
     }
 
     /// Says that the state is the newest, now.

@@ -61,7 +61,7 @@ impl Case<'_> {
         for part in parts {
             match self.meets(part) {
                 Ok(()) => {}
-                Err(Otherwise::Open(questions)) => open.extend(questions),
+                Err(Otherwise::Open(questions)) => also(&mut open, questions),
                 Err(denied) => return Err(denied),
             }
         }
@@ -79,7 +79,7 @@ impl Case<'_> {
         for alternative in alternatives {
             match self.meets(alternative) {
                 Ok(()) => return Ok(()),
-                Err(Otherwise::Open(questions)) => open.extend(questions),
+                Err(Otherwise::Open(questions)) => also(&mut open, questions),
                 Err(Otherwise::Denied(denial)) if denial.status() >= 500 => reason = Some(denial),
                 Err(Otherwise::Denied(denial)) => reason = reason.or(Some(denial)),
             }
@@ -214,6 +214,15 @@ impl Case<'_> {
 
     fn user(&self, otherwise: Denial) -> Result<&User, Denial> {
         self.principal.user().ok_or(otherwise)
+    }
+}
+
+/// Nothing is asked twice: only so many questions go together, and a route is counted by the different ones.
+fn also(open: &mut Vec<Question>, more: Vec<Question>) {
+    for question in more {
+        if !open.contains(&question) {
+            open.push(question);
+        }
     }
 }
 

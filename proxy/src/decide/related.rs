@@ -341,3 +341,76 @@ fn an_answer_that_says_too_little_opens_nothing() {
         Err(Denial::ReplicaIncomplete)
     );
 }
+
+#[test]
+fn nothing_is_asked_twice() {
+    let count = |rule: &str| match weighed(rule, "7", (VERA, ACME), &without_docs(), None) {
+        Err(Otherwise::Open(questions)) => questions.len(),
+        other => panic!("{other:?}"),
+    };
+    let read = "{ permission: 'docs/folder:{doc_id}#can_read' }";
+    let export = "{ action: 'docs/reports:export' }";
+    let many = [read, export].repeat(20).join(", ");
+    for (rule, expected) in [
+        (format!("require: {{ any_of: [{many}] }}"), 2),
+        (format!("require: {{ all_of: [{many}] }}"), 2),
+        (
+            format!("require: {{ any_of: [{{ all_of: [{many}] }}, {{ all_of: [{many}] }}] }}"),
+            2,
+        ),
+    ] {
+        assert_eq!(count(&rule), expected);
+    }
+}
+
+/// Folders that say their workspace, and files that have it from the folder that they lie in.
+const FILES: &str = "
+type file
+  relations
+    define parent: [folder]
+    define workspace: workspace from parent
+    define viewer: [user]
+type draft
+  relations
+    define owner: [user]
+    define workspace: [workspace] and owner
+    define viewer: [user]
+type note
+  relations
+    define workspace: [user]
+    define viewer: [user]
+";
+
+#[test]
+fn a_workspace_that_comes_from_another_object_counts_as_well() {
+    let mut facts = folders();
+    facts.retain(|fact| !matches!(fact, Fact::Model(_)));
+    facts.push(model(&format!("{FOLDERS}{FILES}")));
+    facts.extend(
+        [
+            "docs/file:here#parent@docs/folder:7",
+            "docs/file:here#viewer@user:<11>",
+            "docs/file:there#parent@docs/folder:9",
+            "docs/file:there#viewer@user:<11>",
+            "docs/file:nowhere#viewer@user:<11>",
+            "docs/draft:7#workspace@workspace:<1>",
+            "docs/draft:7#viewer@user:<11>",
+            "docs/note:7#viewer@user:<11>",
+        ]
+        .map(crate::testing::tuple),
+    );
+    let state = state(facts);
+    for (object, workspace, expected) in [
+        ("file:here", ACME, "permitted"),
+        ("file:there", ACME, "permission_denied"),
+        ("file:nowhere", ACME, "permission_denied"),
+        ("file:there", OTHER, "permitted"),
+        ("file:here", OTHER, "permission_denied"),
+        ("draft:7", ACME, "permission_denied"),
+        ("note:7", ACME, "permitted"),
+    ] {
+        let rule = format!("require: {{ permission: 'docs/{object}#viewer' }}");
+        let found = word(&rule, "x", (OLGA, workspace), &state);
+        assert_eq!(found, expected, "{object} {workspace}");
+    }
+}

@@ -36,24 +36,31 @@ pub(super) struct Moment {
 /// A decision of the control plane about an exchange that is open: it is asked again while that goes on.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// When it was told last.
-    at: Instant,
+    /// As of when the last word was true, however late it was listened to.
+    as_of: Instant,
     /// When it was asked last.
     asked: Instant,
     /// Where the next word comes from, if it was asked for.
-    next: Option<oneshot::Receiver<Result<Permit, Denial>>>,
+    next: Option<oneshot::Receiver<Result<Word, Denial>>>,
 }
 
 impl Told {
-    /// A moment ago.
-    pub(super) fn now() -> Self {
-        let now = Instant::now();
+    /// It was true then.
+    pub(super) fn at(as_of: Instant) -> Self {
         Self {
-            at: now,
-            asked: now,
+            as_of,
+            asked: as_of,
             next: None,
         }
     }
+}
+
+/// A yes of the control plane.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) permit: Permit,
+    /// As of when: never later than when it was asked for.
+    pub(super) as_of: Instant,
 }
 
 impl Edge {
@@ -78,7 +85,7 @@ impl Edge {
     }
 
     /// The decision about what the replica leaves open.
-    pub(super) async fn ask(&self, matter: &Matter, questions: Vec<Question>) -> Result<Permit, Denial> {
+    pub(super) async fn ask(&self, matter: &Matter, questions: Vec<Question>) -> Result<Word, Denial> {
         let Some(asking) = &self.asking else {
             return Err(Denial::ReplicaIncomplete);
         };
@@ -90,19 +97,23 @@ impl Edge {
             moment,
             at_least,
         } = matter;
+        let asked = Instant::now();
         let answers = asking.ask(&questions, *at_least).await?;
         if answers.age > route.max_staleness() {
             return Err(Denial::ReplicaStale);
         }
+        let known = Instant::now().checked_sub(answers.age);
+        let as_of = known.map_or(asked, |known| known.min(asked));
         let answered = Answered { questions, answers };
-        self.weigh(route, target, principal, (state, *moment), Some(&answered))
-            // Everything that was open has been asked.
-            .map_err(Otherwise::denial)
+        let permit = self.weigh(route, target, principal, (state, *moment), Some(&answered));
+        // Everything that was open has been asked.
+        let permit = permit.map_err(Otherwise::denial)?;
+        Ok(Word { permit, as_of })
     }
 
     /// Whether an exchange that the control plane has decided about may go on: it is asked again, at most once a second and
     /// beside the exchange, and what it said last counts until it answers, for as long as the route lets the edge decide out
-    /// of touch.
+    /// of touch. That is reckoned from when it was true: a yes that nobody listened to for an hour is an hour old.
     pub(super) fn still_told(
         self: &Arc<Self>,
         admitted: &mut Admitted,
@@ -120,30 +131,28 @@ impl Edge {
             Err(Otherwise::Denied(denial)) => return Err(denial),
             Err(Otherwise::Open(questions)) => questions,
         };
-        let told = admitted.told.get_or_insert_with(Told::now);
+        let told = admitted.told.get_or_insert_with(|| Told::at(Instant::now()));
         match told.next.as_mut().map(oneshot::Receiver::try_recv) {
-            None => {
-                if told.asked.elapsed() >= UNDISPUTED {
-                    let (answer, next) = oneshot::channel();
-                    told.next = Some(next);
-                    told.asked = Instant::now();
-                    let edge = Arc::clone(self);
-                    // Nobody listens any more where the exchange has ended.
-                    tokio::spawn(async move { answer.send(edge.ask(&matter, questions).await) });
-                }
-            }
-            Some(Err(oneshot::error::TryRecvError::Empty)) => {}
-            Some(Ok(Ok(permit))) => {
-                admitted.permit = permit;
-                admitted.told = Some(Told::now());
-                return Ok(());
+            None | Some(Err(oneshot::error::TryRecvError::Empty)) => {}
+            Some(Ok(Ok(word))) => {
+                admitted.permit = word.permit;
+                told.as_of = told.as_of.max(word.as_of);
+                told.next = None;
             }
             Some(Ok(Err(denial))) if denial.status() < 500 => return Err(denial),
             Some(_) => told.next = None,
         }
         let bound = admitted.permit.route().max_staleness();
-        if told.at.elapsed() > bound.max(Duration::from_secs(1)) {
+        if told.as_of.elapsed() > bound.max(Duration::from_secs(1)) {
             return Err(Denial::ReplicaIncomplete);
+        }
+        if told.next.is_none() && told.asked.elapsed() >= UNDISPUTED {
+            let (answer, next) = oneshot::channel();
+            told.next = Some(next);
+            told.asked = Instant::now();
+            let edge = Arc::clone(self);
+            // Nobody listens any more where the exchange has ended.
+            tokio::spawn(async move { answer.send(edge.ask(&matter, questions).await) });
         }
         Ok(())
     }

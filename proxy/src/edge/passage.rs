@@ -7,7 +7,7 @@ use arc_swap::Guard;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use sentinel_config::edge::RatePer;
-use sentinel_core::Denial;
+use sentinel_core::{Denial, Principal};
 
 use super::judging::{Matter, Moment, Told};
 use super::{Edge, Judged, Known, Trace, guarded, wanted_revision};
@@ -55,7 +55,8 @@ impl Edge {
     /// Takes a request all the way to its decision.
     ///
     /// A rate per address is asked before anything is verified, so that guessing credentials is bounded by it. A rate per
-    /// caller and the size of the body are asked last: who may not pass learns nothing of them.
+    /// caller and the size of the body are asked last: who may not pass learns nothing of them. Where the control plane has
+    /// to be asked, the rate comes before that: no caller makes the edge ask more often than he may pass.
     pub(super) async fn pass(
         &self,
         request: &mut CanonicalRequest,
@@ -79,12 +80,10 @@ impl Edge {
 
         let known = self.know(request, &route, trace).await;
         trace.is_shadow = route.traffic().is_shadow;
-        let judged = self.judge(request, &route, known, trace).await;
+        let judged = self.judge(request, &route, known, client, trace).await;
         let judged = judged.inspect_err(|_| trace.is_shadow = false)?;
 
-        let caller = Caller::verified(judged.permit.principal());
-        let caller = caller.unwrap_or(client);
-        self.spend(&route, RatePer::Principal, caller, trace)
+        self.spend_of(&route, judged.permit.principal(), client, trace)
             .and_then(|()| check_length(&route, arrival.fields))
             .inspect_err(|_| trace.is_shadow = false)?;
         Ok(Course::Forward(judged))
@@ -121,6 +120,7 @@ impl Edge {
         request: &CanonicalRequest,
         route: &Arc<Route>,
         known: Result<Known, Denial>,
+        client: Caller<'_>,
         trace: &mut Trace,
     ) -> Result<Judged, Denial> {
         let (denial, known) = match known {
@@ -139,7 +139,13 @@ impl Edge {
                     Ok(permit) => return Ok(known.judged(permit)),
                     Err(Otherwise::Denied(denial)) => (denial, known),
                     Err(Otherwise::Open(questions)) => {
-                        trace.decided_by = self.asking.as_ref().map(|_| DecidedBy::ControlPlane);
+                        if self.asking.is_some() {
+                            // On trial or not: too many is too many.
+                            self.spend_of(route, principal, client, trace)?;
+                            trace.decided_by = Some(DecidedBy::ControlPlane);
+                        } else {
+                            trace.decided_by = None;
+                        }
                         let wanted = wanted_revision(principal, request);
                         let matter = Matter {
                             route: Arc::clone(route),
@@ -150,10 +156,10 @@ impl Edge {
                             at_least: wanted.map_or(state.revision(), |wanted| wanted.max(state.revision())),
                         };
                         match self.ask(&matter, questions).await {
-                            Ok(permit) => {
-                                let judged = known.judged(permit);
+                            Ok(word) => {
+                                let judged = known.judged(word.permit);
                                 return Ok(Judged {
-                                    told: Some(Told::now()),
+                                    told: Some(Told::at(word.as_of)),
                                     ..judged
                                 });
                             }
@@ -187,6 +193,22 @@ impl Edge {
         let permit = permit.ok_or(denial)?;
         trace.overruled = Some(denial);
         Ok(known.judged(permit))
+    }
+
+    /// Takes one request out of the bucket of whoever is verified, or else of the client, once in a request.
+    fn spend_of(
+        &self,
+        route: &Route,
+        principal: &Principal,
+        client: Caller<'_>,
+        trace: &mut Trace,
+    ) -> Result<(), Denial> {
+        if trace.is_counted {
+            return Ok(());
+        }
+        trace.is_counted = true;
+        let caller = Caller::verified(principal).unwrap_or(client);
+        self.spend(route, RatePer::Principal, caller, trace)
     }
 
     /// Takes one request out of the caller's bucket, if the route has buckets of this kind.

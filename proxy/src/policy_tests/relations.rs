@@ -39,7 +39,7 @@ pub(super) fn tuples(
         tuples.push(Tuple::new(relation.object.clone(), &relation.relation, subject)?);
     }
     let mut homeless: Vec<&Object> = Vec::new();
-    for TestRelation { object, .. } in relations {
+    for object in relations.iter().flat_map(named) {
         let has_home = relations
             .iter()
             .any(|other| other.object == *object && other.relation == "workspace");
@@ -52,4 +52,13 @@ pub(super) fn tuples(
         tuples.push(Tuple::new(object.clone(), "workspace", home.clone())?);
     }
     Ok(tuples)
+}
+
+/// The objects that a relation names: others may have their workspace from the one that it leads to.
+fn named(relation: &TestRelation) -> impl Iterator<Item = &Object> {
+    let other = match &relation.subject {
+        Some(Subject::Object(object) | Subject::Userset(object, _)) => Some(object),
+        _ => None,
+    };
+    [Some(&relation.object), other].into_iter().flatten()
 }

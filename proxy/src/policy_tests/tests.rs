@@ -260,13 +260,21 @@ routes:
 /// The policy with a model, and what becomes of its tests.
 fn with_model(tests: &str) -> Result<usize, FailedTests> {
     let home = tempfile::tempdir().expect("a directory");
-    std::fs::write(home.path().join("docs.fga"), crate::testing::FOLDERS).expect("written");
+    let files = "type file
+  relations
+    define parent: [folder]
+    define workspace: workspace from parent
+    define viewer: [user]
+";
+    let model = format!("{}{files}", crate::testing::FOLDERS);
+    std::fs::write(home.path().join("docs.fga"), model).expect("written");
     let text = format!(
         "control_plane: {{ url: http://127.0.0.1:9003, edge_key: some-key }}
 models: {{ docs: ./docs.fga }}
 upstreams: {{ docs: {{ url: http://127.0.0.1:9000, service: docs }} }}
 routes:
   - {{ match: \"GET a.example/folders/{{id}}\", to: docs, require: {{ permission: \"folder:{{id}}#can_read\" }} }}
+  - {{ match: \"GET a.example/files/{{id}}\", to: docs, require: {{ permission: \"file:{{id}}#viewer\" }} }}
   - {{ match: \"GET a.example/pages/{{id}}\", to: docs, require: {{ permission: \"wiki/page:{{id}}#viewer\" }} }}
 tests:
 {tests}"
@@ -303,6 +311,17 @@ fn relations_of_a_services_model_hold_as_a_test_says() {
             "'docs/folder:7#viewer', 'docs/folder:7#workspace@workspace:other'",
             "403",
         ),
+        (
+            "files/7",
+            "'docs/file:7#viewer', 'docs/file:7#parent@docs/folder:1'",
+            "allow",
+        ),
+        (
+            "files/7",
+            "'docs/file:7#viewer', 'docs/file:7#parent@docs/folder:1', 'docs/folder:1#workspace@workspace:other'",
+            "403",
+        ),
+        ("files/7", "'docs/file:7#viewer'", "403"),
         ("pages/7", "", "model_mismatch"),
     ];
     let written: String = tests

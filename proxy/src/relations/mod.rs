@@ -171,11 +171,18 @@ pub fn fit(model: &Model, wanted: &RelationTemplate) -> Result<Fit, Misfit> {
         return Err(Misfit::NoUser);
     }
     Ok(Fit {
-        has_workspace: says_workspace(model, kind),
+        has_workspace: has_workspace(model, kind),
     })
 }
 
-/// Whether objects of a type say which workspace they belong to.
+/// Whether objects of a type belong to workspaces: they say themselves to which, or it comes to them from other objects, as
+/// in `define workspace: workspace from parent`.
+pub(crate) fn has_workspace(model: &Model, kind: &str) -> bool {
+    // A definition that takes workspaces and can hold for none is one nobody can meet, and not one that is not there.
+    says_workspace(model, kind) || model.can_have(kind, "workspace", "workspace")
+}
+
+/// Whether objects of a type say themselves which workspace they belong to.
 pub(crate) fn says_workspace(model: &Model, kind: &str) -> bool {
     model.relation_takes(kind, "workspace", SubjectForm::Object("workspace"))
 }

@@ -267,6 +267,7 @@ struct ControlPlane {
     knows: Mutex<ReplicaState>,
     says: Mutex<Says>,
     asked: AtomicUsize,
+    answered: AtomicUsize,
     at_least: Mutex<Revision>,
 }
 
@@ -276,6 +277,7 @@ impl ControlPlane {
             knows: Mutex::new(state(folders())),
             says: Mutex::new(Says::Truth),
             asked: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             at_least: Mutex::new(Revision::ZERO),
         })
     }
@@ -286,6 +288,10 @@ impl ControlPlane {
 
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
     }
 }
 
@@ -339,6 +345,7 @@ impl Ask for ControlPlane {
         if is_silent {
             std::future::pending::<()>().await;
         }
+        self.answered.fetch_add(1, Ordering::SeqCst);
         Ok(answers)
     }
 }
@@ -514,5 +521,62 @@ async fn what_the_control_plane_decided_goes_on_while_it_says_so() {
         stream.read_until(b"more\r\n").await;
         words += 1;
         assert!(words < 8, "asked {asked} times, and nobody listened");
+    }
+}
+
+#[tokio::test]
+async fn a_yes_that_nobody_listened_to_grows_old() {
+    let control_plane = ControlPlane::new();
+    let policy = format!("max_staleness: 5s\n{}", asking());
+    let world = World::asking(&policy, without_docs(), Some(control_plane.clone())).await;
+    let mut stream = Client::connect(world.running.http()).await;
+    stream.write(get("/stream", &[&of(VERA)]).as_bytes()).await;
+    world.service.wait_for_heads(1).await;
+    assert_eq!(stream.read_answer().await.status, 200);
+    let_pass(2 * UNDISPUTED).await;
+    world.service.say("one");
+    stream.read_until(b"one\r\n").await;
+    while control_plane.answered() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Nothing flows for longer than the route lets the edge decide out of touch; the edge itself is in touch.
+    let_pass(Duration::from_secs(10)).await;
+    world.replica.touch();
+    world.service.say("secret");
+    assert!(stream.is_closed().await, "the yes is too old");
+    let metrics = operator(&world, "/metrics").await.body;
+    let cut = "reason=\"replica_incomplete\"";
+    assert!(metrics.contains(cut), "{metrics}");
+}
+
+#[tokio::test]
+async fn who_has_no_requests_left_makes_the_edge_ask_nobody() {
+    let limited = |route: &str| {
+        route
+            .replace(
+                "require: { permission: \"folder:",
+                "rate_limit: { per: principal, requests: 2 }, require: { permission: \"folder:",
+            )
+            .replace(
+                "mode: shadow,",
+                "mode: shadow, rate_limit: { per: principal, requests: 1 },",
+            )
+    };
+    let control_plane = ControlPlane::new();
+    let world = World::asking(&limited(&asking()), without_docs(), Some(control_plane.clone())).await;
+    let limit = || (429, "rate_limited".to_owned());
+    for (path, user, word, asked) in [
+        ("/folders/7", VERA, (200, String::new()), 1),
+        ("/folders/7", VERA, (200, String::new()), 2),
+        ("/folders/7", VERA, limit(), 2),
+        // A no of the control plane has cost one as well.
+        ("/folders/7", EDDA, (403, "permission_denied".to_owned()), 3),
+        ("/folders/7", EDDA, (403, "permission_denied".to_owned()), 4),
+        ("/folders/7", EDDA, limit(), 4),
+        ("/watched", EDDA, (200, String::new()), 5),
+        ("/watched", EDDA, limit(), 5),
+    ] {
+        assert_eq!(world.get(path, &[&of(user)]).await.word(), word, "{path} {user}");
+        assert_eq!(control_plane.asked(), asked, "{path} {user}");
     }
 }

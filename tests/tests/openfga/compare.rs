@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     BeyondTheirDepth,
     /// See [`Circles`]: here only a yes of theirs must be one of ours.
     Circle,
+    /// Two lists differ, and where they do OpenFGA's own checks say what ours says: see [`judge`](crate::appeal::judge).
+    AgainstTheirCheck,
     /// They differ.
     Different,
 }
@@ -57,6 +59,36 @@ pub(crate) fn compare(circles: &Circles, question: &Question, ours: &Answer, the
             _ => Outcome::Different,
         },
     }
+}
+
+/// What is in one list only, each with the check that it stands for and what the check says if our list is right. Objects in
+/// circles are not among them: there the two differ in what they mean, and a check decides nothing.
+pub(crate) fn disputed(
+    circles: &Circles,
+    question: &Question,
+    ours: &Answer,
+    theirs: &Answer,
+) -> Vec<(Question, Answer)> {
+    let (Answer::List(ours), Answer::List(theirs)) = (ours, theirs) else {
+        return Vec::new();
+    };
+    let either = ours.symmetric_difference(theirs);
+    let check = |item: &String| {
+        let check = match question {
+            Question::Objects {
+                relation, subject, ..
+            } if !circles.contain(item, relation) => Question::check(item, relation, subject),
+            Question::Subjects {
+                object,
+                relation,
+                userset,
+                ..
+            } if userset.is_none() || item.contains('#') => Question::check(object, relation, item),
+            _ => return None,
+        };
+        Some((check, Answer::Holds(ours.contains(item))))
+    };
+    either.filter_map(check).collect()
 }
 
 fn either(same: bool, outcome: Outcome) -> Outcome {

@@ -1,5 +1,6 @@
 //! Models as data: written out in OpenFGA's language for both engines, and walked through by the comparison.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 /// What a relation is made of.
@@ -70,6 +71,87 @@ impl Schema {
         let kind = self.kinds.iter().find(|found| found.name == kind)?;
         let found = kind.relations.iter().find(|(name, _)| name == relation)?;
         Some(&found.1)
+    }
+
+    /// Whether OpenFGA gives wrong answers about a relation of this schema, because it takes usersets of another relation
+    /// for the recursion.
+    ///
+    /// A relation that takes its own usersets (`folder#banned` of a `[folder#banned, folder#owner, robot]`) OpenFGA 1.x
+    /// follows by a shortcut of its own (`recursive_resolver.go`; so in 1.22) if no other way to the type of the subject is
+    /// longer than one step. A way that does not lead to that type at all is left out of account there
+    /// (`UsersetUseRecursiveResolver`), and then the shortcut reads the tuples of such ways too and looks only at their
+    /// objects: it takes `folder:1#owner` for `folder:1#banned`, and says yes to who is banned from `folder:1` without
+    /// being its owner. With usersets of another type it does the same where that type has a relation of this name. In
+    /// 2025 the same mistake was mended in another shortcut of theirs (pull request 2643 of openfga/openfga).
+    ///
+    /// No such model is made up at random; `pinned.rs` shows what comes of one.
+    pub(crate) fn confuses_them(&self) -> bool {
+        let leads = self.leads();
+        self.relations().any(|(kind, relation, expr)| {
+            let usersets = || {
+                expr.direct().iter().filter_map(|one| match &one.form {
+                    Form::Userset(of) => Some((one.kind.as_str(), of.as_str())),
+                    Form::Object | Form::Wildcard => None,
+                })
+            };
+            let recurses = usersets().any(|userset| userset == (kind, relation));
+            recurses
+                && usersets().any(|(of, other)| {
+                    let is_like_it = self.relation(of, relation).is_some();
+                    is_like_it && !leads[&(of, other)].is_superset(&leads[&(kind, relation)])
+                })
+        })
+    }
+
+    /// The types of the subjects that each relation may have, at the end of every way.
+    fn leads(&self) -> HashMap<(&str, &str), BTreeSet<&str>> {
+        let mut leads: HashMap<(&str, &str), BTreeSet<&str>> = self
+            .relations()
+            .map(|(kind, relation, _)| ((kind, relation), BTreeSet::new()))
+            .collect();
+        loop {
+            let mut grown = false;
+            for (kind, relation, expr) in self.relations() {
+                let found = self.leads_of(kind, expr, &leads);
+                let known = leads.entry((kind, relation)).or_default();
+                grown |= found.len() > known.len();
+                *known = found;
+            }
+            if !grown {
+                return leads;
+            }
+        }
+    }
+
+    fn leads_of<'s>(
+        &'s self,
+        kind: &'s str,
+        expr: &'s Expr,
+        known: &HashMap<(&'s str, &'s str), BTreeSet<&'s str>>,
+    ) -> BTreeSet<&'s str> {
+        let of = |kind, relation| known.get(&(kind, relation)).cloned().unwrap_or_default();
+        let part = |part| self.leads_of(kind, part, known);
+        match expr {
+            Expr::Direct(allowed) => {
+                let leads = allowed.iter().flat_map(|one| match &one.form {
+                    Form::Object | Form::Wildcard => BTreeSet::from([one.kind.as_str()]),
+                    Form::Userset(relation) => of(&one.kind, relation),
+                });
+                leads.collect()
+            }
+            Expr::Computed(relation) => of(kind, relation),
+            Expr::From { relation, tupleset } => {
+                let parents = self.relation(kind, tupleset).map(Expr::direct);
+                let parents = parents.unwrap_or_default().iter();
+                parents.flat_map(|parent| of(&parent.kind, relation)).collect()
+            }
+            Expr::Any(parts) => parts.iter().flat_map(part).collect(),
+            Expr::All(parts) => {
+                let common = parts.iter().map(part).reduce(|one, other| &one & &other);
+                common.unwrap_or_default()
+            }
+            Expr::Except(base, _) => part(base),
+        }
     }
 
     /// Whether any relation has a `but not`.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::case::{Answer, Case, Question};
 use crate::circle::Circles;
-use crate::compare::{Outcome, compare};
-use crate::{fga, ours};
+use crate::compare::Outcome;
+use crate::{appeal, fga, ours};
 
 /// A difference between the two engines, with as few tuples as it takes.
 pub(crate) fn shown(case: &Case, question: &Question, ours: &Answer, theirs: &Answer) -> String {
@@ -38,7 +38,7 @@ fn differs(case: &Case) -> Option<(Answer, Answer)> {
     let dir = tempfile::tempdir().ok()?;
     let verdict = fga::ask(dir.path(), &[(case, std::slice::from_ref(&answer))]).ok()?;
     let theirs = fga::answer(&verdict, case, question, &answer);
-    let outcome = compare(&Circles::of(case), question, &answer, &theirs);
+    let outcome = appeal::judge(case, &Circles::of(case), question, &answer, &theirs);
     (outcome == Outcome::Different).then_some((answer, theirs))
 }
 

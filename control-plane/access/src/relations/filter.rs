@@ -124,6 +124,17 @@ pub struct TuplePage {
     pub revision: Revision,
 }
 
+/// What matched a filter a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    /// The tuples, in their order.
+    pub tuples: Vec<Tuple>,
+    /// Whether more match.
+    pub more: bool,
+    /// The revision that they were read at.
+    pub revision: Revision,
+}
+
 /// What was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
@@ -164,18 +175,35 @@ impl Relations {
         })
     }
 
-    /// Deletes what matches, at most [`MAX_CHANGES`] at a time.
+    /// What matches, the first [`MAX_CHANGES`] of it: looked for before the writer's turn, however long it takes.
+    pub async fn candidates(
+        &self,
+        tx: &mut Tx,
+        service: &ServiceName,
+        filter: &Filter,
+    ) -> Result<Candidates, AccessError> {
+        let limit = u32::try_from(MAX_CHANGES).unwrap_or(u32::MAX).saturating_add(1);
+        let mut found = rows::matching(tx, service, filter, None, None, limit).await?;
+        let more = found.len() > MAX_CHANGES;
+        found.truncate(MAX_CHANGES);
+        Ok(Candidates {
+            tuples: found.into_iter().map(|row| row.tuple).collect(),
+            more,
+            revision: tx.head().await?,
+        })
+    }
+
+    /// Deletes those of the candidates that are still there.
     pub async fn delete(
         &self,
         tx: &mut WriteTx,
         service: &ServiceName,
         actor: Option<UserId>,
         filter: &Filter,
+        candidates: &Candidates,
     ) -> Result<Removed, AccessError> {
-        let limit = u32::try_from(MAX_CHANGES).unwrap_or(u32::MAX);
-        let mut found = rows::matching(tx, service, filter, None, None, limit.saturating_add(1)).await?;
-        let more = found.len() > MAX_CHANGES;
-        found.truncate(MAX_CHANGES);
+        let more = candidates.more;
+        let found = rows::named(tx, service, &candidates.tuples).await?;
         rows::delete(tx, service, found.iter().map(|row| &row.tuple)).await?;
         tx.record_all(
             found

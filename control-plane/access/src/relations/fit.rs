@@ -39,6 +39,16 @@ pub enum Misplaced {
 
 /// Whether a service with this model may write the tuple.
 pub(super) fn check(service: &ServiceName, model: &Model, tuple: &Tuple) -> Result<(), Misplaced> {
+    is_placed(service, tuple)?;
+    Ok(model.validate(tuple)?)
+}
+
+/// Whether a tuple is one that the service can speak of at all, whatever its model: about an object of its own, with a
+/// subject that can exist. What comes with a question is held to it as what is stored.
+///
+/// # Errors
+/// What it is not.
+pub fn is_placed(service: &ServiceName, tuple: &Tuple) -> Result<(), Misplaced> {
     let object = tuple.object();
     if own_name(service, object.kind()).is_none() {
         return Err(Misplaced::ForeignObject(object.kind().to_owned()));
@@ -60,7 +70,7 @@ pub(super) fn check(service: &ServiceName, model: &Model, tuple: &Tuple) -> Resu
             }
         }
     }
-    Ok(model.validate(tuple)?)
+    Ok(())
 }
 
 /// The own name of one of the service's types: `docs/folder` is `folder`.

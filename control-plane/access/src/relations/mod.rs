@@ -4,6 +4,7 @@
 //! relations about objects of its own types; who stands in them may be an object of its own types, or somebody of ours:
 //! a user, a workspace, a group or a role. The rows stay when the service's app is deleted or deactivated.
 
+mod draft;
 mod expiry;
 mod filter;
 mod fit;
@@ -21,12 +22,11 @@ use sentinel_authz::Model;
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Timestamp, Tuple};
 
-pub use self::filter::{Filter, InvalidFilter, Matched, Removed, TuplePage};
-pub use self::fit::{MAX_ID, Misplaced};
+pub use self::draft::{MAX_MODEL, ModelDraft, ModelGround};
+pub use self::filter::{Candidates, Filter, InvalidFilter, Matched, Removed, TuplePage};
+pub use self::fit::{MAX_ID, Misplaced, is_placed};
 pub use self::idempotency::{Idempotency, IdempotencyKey, InvalidIdempotencyKey};
-pub use self::models::{
-    BrokenRoute, MAX_MODEL, Misfits, ModelOptions, ModelOutcome, ModelReport, ServiceModel,
-};
+pub use self::models::{BrokenRoute, Misfits, ModelOptions, ModelOutcome, ModelReport, ServiceModel};
 pub use self::routes::RouteNeed;
 pub use self::write::{
     Fault, FaultPlace, MAX_CHANGES, Precondition, RelationError, TupleWrite, WhatIsWrong, Written,

@@ -1,8 +1,6 @@
 //! Services' own permission models: versions 1, 2, 3 …, none of which ever changes. The last one counts.
 
-use std::sync::Arc;
-
-use sentinel_authz::{Model, ModelError, ServiceModelError, sentinel};
+use sentinel_authz::Model;
 use sentinel_core::id::UserId;
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Timestamp, Tuple};
@@ -10,6 +8,7 @@ use sentinel_store::{Tx, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::draft::{ModelDraft, News};
 use super::repository::models as rows;
 use super::repository::routes;
 use super::repository::tuples::{self, Shape};
@@ -17,15 +16,6 @@ use super::{Relations, RouteNeed};
 use crate::activity::{Action, Entry, Target, TargetKind};
 use crate::error::AccessError;
 use crate::projection;
-
-/// The longest text of a model, in bytes.
-pub const MAX_MODEL: usize = 256 * 1024;
-
-/// How many types a model may have.
-const MAX_TYPES: usize = 256;
-
-/// How many relations.
-const MAX_RELATIONS: usize = 4_096;
 
 /// How many tuples that do not fit are shown.
 const EXAMPLES: u32 = 10;
@@ -92,6 +82,8 @@ pub enum ModelOutcome {
     DryRun(u64, ModelReport),
     /// It was not written, because stored tuples do not fit, or routes would break.
     Refused(ModelReport),
+    /// A model was written since the draft was made: it is to be made anew.
+    Outdated,
 }
 
 impl ModelReport {
@@ -102,50 +94,37 @@ impl ModelReport {
 }
 
 impl Relations {
+    /// What would come of a model, if that is clear without the writer's turn; `None` if it can be written.
+    pub async fn preview_model(
+        &self,
+        tx: &mut Tx,
+        draft: &ModelDraft,
+        options: ModelOptions,
+    ) -> Result<Option<ModelOutcome>, AccessError> {
+        Ok(match judge(tx, draft, options).await? {
+            Judgement::Settled(outcome) => Some(outcome),
+            Judgement::Fits(..) => None,
+        })
+    }
+
     /// Makes a text the service's current model.
-    ///
-    /// # Errors
-    /// [`AccessError::InvalidModel`] if it is no model, or too large a one.
     pub async fn write_model(
         &self,
         tx: &mut WriteTx,
-        service: &ServiceName,
         actor: Option<UserId>,
-        text: &str,
+        draft: &ModelDraft,
         options: ModelOptions,
     ) -> Result<ModelOutcome, AccessError> {
-        let text = plain(text);
-        check_size(&text).map_err(AccessError::InvalidModel)?;
-        let current = rows::current(tx, service).await?;
-        let model = beside_others(tx, service, &text).await?;
-        if let Some(current) = current.as_ref().filter(|current| current.text == text) {
-            return Ok(if options.dry_run {
-                ModelOutcome::DryRun(current.version, ModelReport::default())
-            } else {
-                ModelOutcome::Unchanged(current.clone())
-            });
-        }
-        let now = self.sources.now();
-        let version = current
-            .as_ref()
-            .map_or(0, |current| current.version)
-            .saturating_add(1);
-        let report = ModelReport {
-            misfits: misfits(tx, service, &model).await?,
-            broken_routes: broken(tx, service, current.as_ref(), &model).await?,
+        let (version, report) = match judge(tx, draft, options).await? {
+            Judgement::Settled(outcome) => return Ok(outcome),
+            Judgement::Fits(version, report) => (version, report),
         };
-        if options.dry_run {
-            return Ok(ModelOutcome::DryRun(version, report));
-        }
-        if !report.allows(options) {
-            return Ok(ModelOutcome::Refused(report));
-        }
         let written = ServiceModel {
-            service: service.clone(),
+            service: draft.service.clone(),
             version,
-            text,
+            text: draft.text.clone(),
             created_by: actor,
-            created_at: now,
+            created_at: self.sources.now(),
         };
         rows::insert(tx, &written).await?;
         tx.record(Change::Put(projection::model(&written)));
@@ -206,60 +185,43 @@ impl Relations {
     }
 }
 
-/// The text with one kind of line ends and nothing invisible at them, so that what reads the same is the same.
-fn plain(text: &str) -> String {
-    let mut plain: String = text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
-    plain.truncate(plain.trim_end().len());
-    plain.push('\n');
-    plain
+/// What is to be done about a model.
+enum Judgement {
+    /// Nothing more: that came of it.
+    Settled(ModelOutcome),
+    /// It can be written, as this version.
+    Fits(u64, ModelReport),
 }
 
-/// Refuses a text that would be a model larger than any that people write.
-fn check_size(text: &str) -> Result<(), ModelError> {
-    let refuse = |message| {
-        Err(ModelError {
-            line: 1,
-            column: 1,
-            message,
-        })
-    };
-    if text.len() > MAX_MODEL {
-        return refuse(format!("a model has at most {MAX_MODEL} bytes"));
+/// Compares a model with what is stored.
+async fn judge(tx: &mut Tx, draft: &ModelDraft, options: ModelOptions) -> Result<Judgement, AccessError> {
+    if rows::heads(tx).await? != draft.beside {
+        return Ok(Judgement::Settled(ModelOutcome::Outdated));
     }
-    if text.contains('\0') {
-        return refuse("a NUL character has no place in a model; remove it".to_owned());
-    }
-    let begin = |word: &str| {
-        text.lines()
-            .filter(|line| line.trim_start().starts_with(word))
-            .count()
-    };
-    if begin("type ") > MAX_TYPES {
-        return refuse(format!("a model has at most {MAX_TYPES} types"));
-    }
-    if begin("define ") > MAX_RELATIONS {
-        return refuse(format!("a model has at most {MAX_RELATIONS} relations"));
-    }
-    Ok(())
-}
-
-/// The model beside Sentinel's and those of all other services, which is how every replica will have it.
-async fn beside_others(tx: &mut Tx, service: &ServiceName, text: &str) -> Result<Arc<Model>, AccessError> {
-    let all = rows::all_current(tx).await?;
-    let others = all
-        .iter()
-        .filter(|other| other.service != *service)
-        .map(|other| (&other.service, other.text.as_str()));
-    let refused = |ServiceModelError { service: of, error }| {
-        if of == *service {
-            AccessError::InvalidModel(error)
+    let service = &draft.service;
+    let Some(news) = &draft.news else {
+        let current = rows::current(tx, service)
+            .await?
+            .ok_or(AccessError::ModelNotFound)?;
+        return Ok(Judgement::Settled(if options.dry_run {
+            ModelOutcome::DryRun(current.version, ModelReport::default())
         } else {
-            // Alone it is a model, so that together there are too many types or relations.
-            AccessError::NoRoomForModel(of)
-        }
+            ModelOutcome::Unchanged(current)
+        }));
     };
-    sentinel::model_with([(service, text)]).map_err(refused)?;
-    sentinel::model_with(others.chain([(service, text)])).map_err(refused)
+    let current = draft.beside.iter().find(|(of, ..)| of == service);
+    let version = current.map_or(0, |(_, version, _)| *version).saturating_add(1);
+    let report = ModelReport {
+        misfits: misfits(tx, service, &news.model).await?,
+        broken_routes: broken(tx, service, news).await?,
+    };
+    Ok(if options.dry_run {
+        Judgement::Settled(ModelOutcome::DryRun(version, report))
+    } else if report.allows(options) {
+        Judgement::Fits(version, report)
+    } else {
+        Judgement::Settled(ModelOutcome::Refused(report))
+    })
 }
 
 /// The stored tuples that the model does not allow. Whether it allows one depends on names alone, of which there are few.
@@ -280,27 +242,15 @@ async fn misfits(tx: &mut Tx, service: &ServiceName, model: &Model) -> Result<Mi
     Ok(misfits)
 }
 
-/// The routes that ask about what `current` has and `model` does not.
-async fn broken(
-    tx: &mut Tx,
-    service: &ServiceName,
-    current: Option<&ServiceModel>,
-    model: &Model,
-) -> Result<Vec<BrokenRoute>, AccessError> {
-    let Some(current) = current else {
+/// The routes that ask about what the current model has and the new one does not.
+async fn broken(tx: &mut Tx, service: &ServiceName, news: &News) -> Result<Vec<BrokenRoute>, AccessError> {
+    let Some(before) = &news.before else {
         return Ok(Vec::new());
     };
-    let announced = routes::of_service(tx, service).await?;
-    if announced.is_empty() {
-        return Ok(Vec::new());
-    }
-    let before = sentinel::model_with([(service, current.text.as_str())]).ok();
-    Ok(announced
+    Ok(routes::of_service(tx, service)
+        .await?
         .into_iter()
-        .filter(|route| {
-            let works = |model: &Model| answers(model, &route.need);
-            before.as_deref().is_some_and(works) && !works(model)
-        })
+        .filter(|route| answers(before, &route.need) && !answers(&news.model, &route.need))
         .collect())
 }
 
@@ -308,33 +258,4 @@ async fn broken(
 fn answers(model: &Model, need: &RouteNeed) -> bool {
     let kind = format!("{}/{}", need.service, need.object_type);
     model.has_relation(&kind, &need.relation) && model.can_have(&kind, &need.relation, "user")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_that_read_the_same_are_the_same() {
-        let written = "model\n  schema 1.1\ntype user\n";
-        for same in [
-            written,
-            "model\r\n  schema 1.1\r\ntype user",
-            "model  \n  schema 1.1\t\ntype user\n\n \n",
-        ] {
-            assert_eq!(plain(same), written);
-        }
-        assert_ne!(plain("model\n schema 1.1\ntype user"), written);
-    }
-
-    #[test]
-    fn models_have_bounds() {
-        let types = |count: usize| "type a\n".repeat(count);
-        assert!(check_size(&types(MAX_TYPES)).is_ok());
-        let error = check_size(&types(MAX_TYPES + 1)).expect_err("too many");
-        assert_eq!(error.message, "a model has at most 256 types");
-        assert!(check_size(&"    define a: b\n".repeat(MAX_RELATIONS + 1)).is_err());
-        assert!(check_size(&"x".repeat(MAX_MODEL + 1)).is_err());
-        assert!(check_size("model\0").is_err());
-    }
 }

@@ -14,8 +14,8 @@ use crate::error::AccessError;
 /// How many needs of one edge are kept.
 const MAX_NEEDS: usize = 10_000;
 
-/// The longest name of a route that is kept, in bytes.
-const MAX_ROUTE: usize = 255;
+/// The longest name of a route that is kept, in bytes: what edges can announce (`sentinel_feed::MAX_NAME`).
+const MAX_ROUTE: usize = 512;
 
 /// What a route of an edge needs of a service's model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,8 @@ impl Relations {
         routes: &[RouteNeed],
     ) -> Result<(), AccessError> {
         let kept = kept(routes);
+        // Two announcements at once, of an edge that came back, would otherwise both stay.
+        rows::lock_edge(tx, edge).await?;
         rows::delete_of_edge(tx, edge).await?;
         if !kept.is_empty() {
             rows::insert(tx, edge, &kept, self.sources.now()).await?;
@@ -70,4 +72,22 @@ fn kept(routes: &[RouteNeed]) -> BTreeSet<RouteNeed> {
         .take(MAX_NEEDS)
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_an_edge_can_announce_is_kept() {
+        let need = |length: usize| RouteNeed {
+            route: "r".repeat(length),
+            service: "docs".parse().expect("a name"),
+            object_type: "folder".to_owned(),
+            relation: "viewer".to_owned(),
+        };
+        let kept = kept(&[need(0), need(1), need(512), need(513)]);
+        let lengths: Vec<usize> = kept.iter().map(|need| need.route.len()).collect();
+        assert_eq!(lengths, [1, 512]);
+    }
 }

@@ -73,10 +73,8 @@ impl World {
         options: ModelOptions,
     ) -> Result<ModelOutcome, AccessError> {
         self.write(async |tx, access| {
-            access
-                .relations
-                .write_model(tx, service, None, text, options)
-                .await
+            let draft = access.relations.model_ground(tx, service).await?.draft(text)?;
+            access.relations.write_model(tx, None, &draft, options).await
         })
         .await
     }
@@ -377,7 +375,9 @@ on_both_backends! {
         }
         let removed = world
             .write(async |tx, access| {
-                access.relations.delete(tx, &docs(), None, &of(folder, Some("1"), None, None, None)).await
+                let filter = of(folder, Some("1"), None, None, None);
+                let candidates = access.relations.candidates(tx, &docs(), &filter).await?;
+                access.relations.delete(tx, &docs(), None, &filter, &candidates).await
             })
             .await
             .expect("deleted");
@@ -398,11 +398,46 @@ on_both_backends! {
         let filter = Filter::new(Some("docs/folder".to_owned()), None, None, None, None).expect("a filter");
         for (deleted, more) in [(1_000, true), (800, false), (0, false)] {
             let removed = world
-                .write(async |tx, access| access.relations.delete(tx, &docs(), None, &filter).await)
+                .write(async |tx, access| {
+                    let candidates = access.relations.candidates(tx, &docs(), &filter).await?;
+                    access.relations.delete(tx, &docs(), None, &filter, &candidates).await
+                })
                 .await
                 .expect("deleted");
             assert_eq!((removed.deleted, removed.more), (deleted, more));
         }
+        world.assert_replayed().await;
+    }
+
+    async fn what_is_gone_meanwhile_is_not_deleted_again(store: TestStore) {
+        let world = World::with_model(store).await;
+        world.put(&puts([viewer(1, 1), viewer(2, 1)]), None).await.expect("written");
+        let filter = Filter::new(Some("docs/folder".to_owned()), None, None, None, None).expect("a filter");
+        let candidates = world
+            .read(async |tx, access| access.relations.candidates(tx, &docs(), &filter).await)
+            .await
+            .expect("candidates");
+        world.put(&deletes([viewer(1, 1)]), None).await.expect("deleted");
+        world.put(&puts([viewer(3, 1)]), None).await.expect("written");
+        let removed = world
+            .write(async |tx, access| access.relations.delete(tx, &docs(), None, &filter, &candidates).await)
+            .await
+            .expect("deleted");
+        assert_eq!((removed.deleted, removed.more), (1, false));
+        assert_eq!(world.all_tuples().await.len(), 1);
+        world.assert_replayed().await;
+    }
+
+    async fn a_draft_counts_beside_what_it_was_compiled_beside(store: TestStore) {
+        let world = World::with_model(store).await;
+        let wider = MODEL.replace("define viewer", "define editor: [user]\n    define viewer");
+        let ground = world.read(async |tx, access| access.relations.model_ground(tx, &docs()).await).await;
+        let draft = ground.expect("a ground").draft(&wider).expect("a model");
+        let options = ModelOptions::default();
+        let other = "wiki".parse().expect("a name");
+        world.model(&other, MODEL, options).await.expect("written");
+        let outcome = world.write(async |tx, access| access.relations.write_model(tx, None, &draft, options).await).await;
+        assert_eq!(outcome.expect("an outcome"), ModelOutcome::Outdated);
         world.assert_replayed().await;
     }
 

@@ -379,10 +379,8 @@ async fn of_relations(
             world
                 .write(async |tx, access| {
                     let options = ModelOptions::default();
-                    access
-                        .relations
-                        .write_model(tx, &service, None, text, options)
-                        .await
+                    let draft = access.relations.model_ground(tx, &service).await?.draft(text)?;
+                    access.relations.write_model(tx, None, &draft, options).await
                 })
                 .await?;
         }
@@ -391,7 +389,13 @@ async fn of_relations(
             let id = dice.roll(6).to_string();
             let filter = Filter::new(kind, Some(&id), None, None, None).expect("a filter");
             world
-                .write(async |tx, access| access.relations.delete(tx, &service, None, &filter).await)
+                .write(async |tx, access| {
+                    let candidates = access.relations.candidates(tx, &service, &filter).await?;
+                    access
+                        .relations
+                        .delete(tx, &service, None, &filter, &candidates)
+                        .await
+                })
                 .await?;
         }
         3 => {

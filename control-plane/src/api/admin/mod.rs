@@ -44,7 +44,7 @@ pub fn routes() -> Router<App> {
 
 /// The transaction in which an administrator changes something: he is one still, by its own rows. Every write of this API
 /// begins here, whether edges know of it or not; one that began before he was demoted and has not committed is refused.
-async fn write(app: &App, admin: &Admin) -> Result<WriteTx, ApiError> {
+pub(in crate::api) async fn write(app: &App, admin: &Admin) -> Result<WriteTx, ApiError> {
     let mut tx = app.database().write().await?;
     app.sessions
         .confirm_admin(&mut tx, admin.id, admin.session)

@@ -11,6 +11,7 @@ use crate::api::authz::matching::{self, DeleteQuery, ReadQuery};
 use crate::api::authz::models::{self, Version, WriteQuery};
 use crate::api::authz::names::Names;
 use crate::api::authz::scope::Scope;
+use crate::api::authz::writer::Writer;
 use crate::app::App;
 use crate::extract::body::Whole;
 use crate::extract::{Admin, Json, Path, Query};
@@ -50,10 +51,8 @@ async fn write(
     headers: HeaderMap,
     Whole(body): Whole,
 ) -> Result<Response, ApiError> {
-    let model = models::model_of(&headers, &body)?;
-    let tx = super::write(&app, &admin).await?;
     let names = Names::of_administrator(service);
-    models::written(&app, tx, &names, Some(admin.id), &model, &query).await
+    models::written(&app, &names, &Writer::Admin(&admin), (&headers, &body), &query).await
 }
 
 async fn read(
@@ -61,8 +60,9 @@ async fn read(
     _: Admin,
     Path(service): Path<ServiceName>,
     Query(query): Query<ReadQuery>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    matching::page(&app, &Names::of_administrator(service), query).await
+    matching::page(&app, &Names::of_administrator(service), query, &headers).await
 }
 
 async fn delete(
@@ -73,6 +73,5 @@ async fn delete(
 ) -> Result<impl IntoResponse, ApiError> {
     let names = Names::of_administrator(service);
     let filter = matching::delete_filter(&names, &body)?;
-    let tx = super::write(&app, &admin).await?;
-    matching::deleted(&app, tx, &names, Some(admin.id), &filter).await
+    matching::deleted(&app, &names, &Writer::Admin(&admin), &filter).await
 }

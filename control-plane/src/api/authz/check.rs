@@ -23,6 +23,8 @@ use crate::problem::ApiError;
 const MAX_CHECKS: usize = 1000;
 /// The most tuples that come with all questions of one request together.
 const MAX_CONTEXTUAL_IN_ALL: usize = 1000;
+/// How many steps a check may take on the thread that its request came in on.
+const SOON: usize = 1 << 10;
 /// How long all questions of one request may take together. What is left then has no answer.
 const BATCH_TIME: Duration = Duration::from_secs(2);
 
@@ -146,6 +148,11 @@ impl Asked {
         self.ask(scope, at, |at| at.check(&self.query()))
     }
 
+    /// The answer if little work finds it; `None` if that takes more.
+    fn soon(&self, scope: &Scope, at: At<'_>) -> Result<Option<bool>, Unanswered> {
+        self.ask(scope, at, |at| at.check_within(&self.query(), SOON))
+    }
+
     fn explain(&self, scope: &Scope, at: At<'_>) -> Result<(bool, Explanation), Unanswered> {
         if let Some(tuples) = self.ask(scope, at, |at| at.explain(&self.query()))? {
             return Ok((true, Explanation::Tuples(shown(scope, &tuples))));
@@ -172,18 +179,32 @@ async fn check(
         (&body.object, body.relation, &body.subject),
         &body.contextual_tuples,
     )?;
+    let service = scope.service().clone();
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let revision = AnsweredAt(state.revision());
     let answer = if body.explain {
-        let explained = work(&app, move || asked.explain(&scope, state.graph().at(now))).await?;
+        let explained = work(&app, &service, move || {
+            asked.explain(&scope, state.graph().at(now))
+        })
+        .await?;
         let (allowed, explanation) = explained?;
         CheckAnswer {
             allowed,
             explanation: Some(explanation),
         }
     } else {
+        let allowed = match asked.soon(&scope, state.graph().at(now))? {
+            Some(allowed) => allowed,
+            // It takes long: not here, where others wait for the thread.
+            None => {
+                work(&app, &service, move || {
+                    asked.allowed(&scope, state.graph().at(now))
+                })
+                .await??
+            }
+        };
         CheckAnswer {
-            allowed: asked.allowed(&scope, state.graph().at(now))?,
+            allowed,
             explanation: None,
         }
     };
@@ -204,9 +225,13 @@ async fn batch_check(
         return Err(refused("contextual_tuples", MAX_CONTEXTUAL_IN_ALL));
     }
     let scope = Scope::of(asking.key());
+    let service = scope.service().clone();
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let revision = AnsweredAt(state.revision());
-    let results = work(&app, move || answers(&scope, state.graph().at(now), body.checks)).await?;
+    let results = work(&app, &service, move || {
+        answers(&scope, state.graph().at(now), body.checks)
+    })
+    .await?;
     Ok((revision, Json(BatchAnswer { results })))
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Cursor {
     pub(super) revision: Revision,
     /// The moment that the whole list is taken at.
     pub(super) at: Timestamp,
-    /// The last id of the page before.
+    /// The last id that the page before has looked at.
     pub(super) after: String,
 }
 

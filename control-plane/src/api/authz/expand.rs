@@ -63,7 +63,8 @@ async fn expand(
     let contextual = contextual(&scope, &["body"], &body.contextual_tuples)?;
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let revision = AnsweredAt(state.revision());
-    let tree = work(&app, move || {
+    let service = scope.service().clone();
+    let tree = work(&app, &service, move || {
         let with = state
             .graph()
             .at(now)

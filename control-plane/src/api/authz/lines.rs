@@ -12,14 +12,21 @@ use crate::problem::ApiError;
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
+/// How many blank lines a body may have: they cost no less than others, and say nothing.
+const MAX_BLANK: u64 = 10_000;
+
 /// A body, line by line.
 pub(super) struct Lines {
     body: Body,
     buffer: Vec<u8>,
+    /// Up to here it was given out.
+    start: usize,
     /// How many bytes have come.
     bytes: u64,
     /// How many lines were given out.
     number: u64,
+    /// How many of them were blank.
+    blank: u64,
     is_over: bool,
 }
 
@@ -29,8 +36,10 @@ impl Lines {
         Self {
             body,
             buffer: Vec::new(),
+            start: 0,
             bytes: 0,
             number: 0,
+            blank: 0,
             is_over: false,
         }
     }
@@ -48,29 +57,34 @@ impl Lines {
         // What was looked at already has no line end.
         let mut looked = 0;
         loop {
-            let rest = self.buffer.get(looked..).unwrap_or_default();
-            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let after = self.buffer.split_off(looked + end + 1);
-                let mut line = std::mem::replace(&mut self.buffer, after);
-                line.pop();
+            let rest = self.buffer.get(self.start..).unwrap_or_default();
+            let unseen = rest.get(looked..).unwrap_or_default();
+            if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
+                let line = rest.get(..looked + end).unwrap_or_default().to_vec();
+                self.start += looked + end + 1;
                 return self.line(line).map(Some);
             }
-            if self.buffer.len() > MAX_LINE {
+            if rest.len() > MAX_LINE {
                 return Err(self.too_long());
             }
             if self.is_over {
-                if self.buffer.is_empty() {
+                if rest.is_empty() {
                     return Ok(None);
                 }
-                let line = std::mem::take(&mut self.buffer);
+                let line = rest.to_vec();
+                self.start = self.buffer.len();
                 return self.line(line).map(Some);
             }
-            looked = self.buffer.len();
+            looked = rest.len();
             self.read().await?;
         }
     }
 
     async fn read(&mut self) -> Result<(), ApiError> {
+        // Once for all lines that were in it, and no more room is kept than one line may need.
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        self.buffer.shrink_to(MAX_LINE);
         let frame = std::future::poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
         match frame {
             None => self.is_over = true,
@@ -93,6 +107,16 @@ impl Lines {
             return Err(self.too_long());
         }
         self.number = self.number.saturating_add(1);
+        if line.trim_ascii().is_empty() {
+            self.blank = self.blank.saturating_add(1);
+            if self.blank > MAX_BLANK {
+                let place = format!("line {}", self.number);
+                return Err(ApiError::invalid(
+                    ["body", place.as_str()],
+                    format!("at most {MAX_BLANK} blank lines are left out"),
+                ));
+            }
+        }
         Ok(line)
     }
 
@@ -130,8 +154,23 @@ mod tests {
         ] {
             assert_eq!(lines(text).await.expect("lines"), expected, "{text:?}");
         }
+        let blank = |count: u64| " \r\n".repeat(usize::try_from(count).expect("small"));
+        assert_eq!(
+            lines(&blank(MAX_BLANK)).await.expect("lines").len() as u64,
+            MAX_BLANK
+        );
+        assert!(lines(&blank(MAX_BLANK + 1)).await.is_err());
         let long = "x".repeat(MAX_LINE);
         assert_eq!(lines(&format!("{long}\n{long}")).await.expect("lines").len(), 2);
+        let pieces = ["a\nb", "b", "\n\nc", "c\n", "d"].map(Ok::<_, std::convert::Infallible>);
+        let mut pieces = Lines::new(Body::from_stream(futures_util::stream::iter(pieces)));
+        for line in ["a", "bb", "", "cc", "d"] {
+            assert_eq!(
+                pieces.next().await.expect("a line").as_deref(),
+                Some(line.as_bytes())
+            );
+        }
+        assert_eq!(pieces.next().await.expect("the end"), None);
         for bad in [format!("{long}x"), format!("a\n{long}x\nb")] {
             assert_eq!(lines(&bad).await.expect_err("too long").status().as_u16(), 422);
         }

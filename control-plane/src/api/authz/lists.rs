@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::commit::AnsweredAt;
 use crate::extract::{Asking, Json};
 use crate::problem::ApiError;
+use crate::replication::Known;
 
 /// The most ids on one page.
 const MAX_LIMIT: usize = 1000;
@@ -253,15 +254,17 @@ async fn take(
 ) -> Result<Taken, ApiError> {
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let replication = Arc::clone(&app.replication);
-    work(app, move || {
+    let service = scope.service().clone();
+    work(app, &service.clone(), move || {
         let (revision, at, after) = match part.cursor {
             Some(cursor) => (cursor.revision, cursor.at, Some(cursor.after)),
             None => (state.revision(), now, None),
         };
-        let graph: Graph = if revision == state.revision() {
-            state.graph().clone()
+        let (graph, known): (Graph, Option<Known>) = if revision == state.revision() {
+            (state.graph().clone(), replication.known(revision))
         } else {
-            replication.graph_at(revision).ok_or_else(expired)?
+            let (graph, known) = replication.graph_at(revision).ok_or_else(expired)?;
+            (graph, Some(known))
         };
         let page = Page {
             after: after.as_deref(),
@@ -277,8 +280,10 @@ async fn take(
             list(with.at(), page)
         };
         let listed = listed.map_err(|error| Unanswered::new(&scope, &error))?;
-        if listed.more {
-            replication.hold(revision, &graph);
+        if listed.more
+            && let Some(known) = known
+        {
+            replication.hold(&service, revision, &graph, known);
         }
         Ok(Taken { listed, revision, at })
     })
@@ -294,8 +299,8 @@ fn told(
     name: impl Fn(&str) -> String,
 ) -> (AnsweredAt, Vec<String>, Vec<Undecided>, Option<String>) {
     let Taken { listed, revision, at } = taken;
-    let next = listed.more.then(|| listed.last().map(str::to_owned)).flatten();
-    let cursor = next.map(|after| {
+    // Not behind the last id of the page, but behind the last one that was looked at: a page may be empty.
+    let cursor = listed.next.clone().map(|after| {
         let cursor = Cursor { revision, at, after };
         app.questions.cursors.seal(question, &cursor)
     });

@@ -2,20 +2,21 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sentinel_access::relations::{Filter, Matched, TuplePage};
 use sentinel_core::Tuple;
-use sentinel_core::id::UserId;
-use sentinel_store::WriteTx;
 use serde::{Deserialize, Serialize};
 
 use super::names::{Names, StoredBody};
 use super::scope::Scope;
-use crate::app::App;
+use super::writer::Writer;
+use crate::app::{App, revision_not_reached};
 use crate::commit::{AnsweredAt, published};
+use crate::extract::bearer::revision_asked;
 use crate::extract::{Json, Query, ServiceKey};
 use crate::problem::ApiError;
 
@@ -73,8 +74,9 @@ async fn read(
     State(app): State<App>,
     key: ServiceKey,
     Query(query): Query<ReadQuery>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    page(&app, &Names::of_service(Scope::of(&key)), query).await
+    page(&app, &Names::of_service(Scope::of(&key)), query, &headers).await
 }
 
 async fn delete(
@@ -84,8 +86,7 @@ async fn delete(
 ) -> Result<impl IntoResponse, ApiError> {
     let names = Names::of_service(Scope::of(&key));
     let filter = delete_filter(&names, &body)?;
-    let tx = app.database().write().await?;
-    deleted(&app, tx, &names, None, &filter).await
+    deleted(&app, &names, &Writer::Service(key.app()), &filter).await
 }
 
 /// A page of a service's tuples.
@@ -93,6 +94,7 @@ pub(in crate::api) async fn page(
     app: &App,
     names: &Names,
     query: ReadQuery,
+    headers: &HeaderMap,
 ) -> Result<impl IntoResponse + use<>, ApiError> {
     let limit = query.limit.unwrap_or(USUAL_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
@@ -107,6 +109,7 @@ pub(in crate::api) async fn page(
         .map(|cursor| opened(names, cursor))
         .transpose()?;
     let filter = read_filter(names, &query)?;
+    let at_least = revision_asked(headers)?;
     let mut tx = app.database().read().await?;
     let matched = Matched {
         after: after.as_ref(),
@@ -121,6 +124,10 @@ pub(in crate::api) async fn page(
         .relations
         .read(&mut tx, names.service(), &filter, matched)
         .await?;
+    // What the replica has reached the database can have lost meanwhile.
+    if at_least.is_some_and(|asked| revision < asked) {
+        return Err(revision_not_reached());
+    }
     let last = tuples.last().filter(|_| more);
     let body = PageBody {
         cursor: last.map(|last| URL_SAFE_NO_PAD.encode(names.show_tuple(&last.tuple))),
@@ -191,13 +198,20 @@ pub(super) fn filter(
 /// Deletes what matches, on behalf of the service or of an administrator.
 pub(in crate::api) async fn deleted(
     app: &App,
-    mut tx: WriteTx,
     names: &Names,
-    by: Option<UserId>,
+    writer: &Writer<'_>,
     filter: &Filter,
 ) -> Result<impl IntoResponse + use<>, ApiError> {
     let relations = &app.access().relations;
-    let removed = relations.delete(&mut tx, names.service(), by, filter).await?;
+    let candidates = {
+        let mut tx = app.database().read().await?;
+        relations.candidates(&mut tx, names.service(), filter).await?
+    };
+    let mut tx = writer.begin(app).await?;
+    let service = names.service();
+    let removed = relations
+        .delete(&mut tx, service, writer.user(), filter, &candidates)
+        .await?;
     tx.commit().await?;
     let committed = published(app, Some(removed.revision)).await?;
     let body = DeletedBody {

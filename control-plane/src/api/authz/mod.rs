@@ -19,9 +19,11 @@ pub(in crate::api) mod names;
 mod questions;
 mod resolve;
 pub(crate) mod scope;
+mod shares;
 pub(crate) mod transfer;
 pub(in crate::api) mod tuples;
 mod watch;
+pub(in crate::api) mod writer;
 
 pub use questions::Questions;
 

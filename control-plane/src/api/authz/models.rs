@@ -1,6 +1,7 @@
 //! `/authz/models`: a service's own permission model, in versions that never change. The last one counts.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -11,15 +12,17 @@ use sentinel_access::relations::{
     BrokenRoute, MAX_MODEL, ModelOptions, ModelOutcome, ModelReport, ServiceModel,
 };
 use sentinel_authz::{JsonModel, JsonModelError, Model};
+use sentinel_core::Revision;
 use sentinel_core::id::UserId;
-use sentinel_store::WriteTx;
 use serde::{Deserialize, Serialize};
 
 use super::names::Names;
+use super::questions::work;
 use super::scope::Scope;
+use super::writer::Writer;
 use crate::api::wire::Moment;
 use crate::app::App;
-use crate::commit::{AnsweredAt, commit};
+use crate::commit::{AnsweredAt, commit, published};
 use crate::extract::body::{Whole, media_type, too_large};
 use crate::extract::{Json, Path, Query, ServiceKey};
 use crate::middleware::rate;
@@ -30,6 +33,9 @@ const VERSION_HEADER: HeaderName = HeaderName::from_static("x-sentinel-model-ver
 
 /// The longest model in JSON, in bytes: the same model is several times as long there.
 const MAX_JSON: usize = 8 * MAX_MODEL;
+
+/// How often a model is drafted, while others write theirs.
+const ATTEMPTS: usize = 3;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -48,7 +54,7 @@ pub(in crate::api) struct WriteQuery {
 }
 
 /// A model as it was written.
-pub(in crate::api) enum Written {
+enum Written {
     /// In OpenFGA's language.
     Text(String),
     /// In OpenFGA's JSON.
@@ -173,10 +179,15 @@ async fn write(
     Whole(body): Whole,
 ) -> Result<Response, ApiError> {
     rate::model(&app, key.app()).await?;
-    let model = model_of(&headers, &body)?;
-    let tx = app.database().write().await?;
     let names = Names::of_service(Scope::of(&key));
-    written(&app, tx, &names, None, &model, &query).await
+    written(
+        &app,
+        &names,
+        &Writer::Service(key.app()),
+        (&headers, &body),
+        &query,
+    )
+    .await
 }
 
 /// All versions of a service's model, the latest first.
@@ -212,13 +223,13 @@ pub(in crate::api) async fn shown(
     Ok((revision, version, model.text).into_response())
 }
 
-/// Writes a model on behalf of the service or of an administrator.
+/// Writes a model on behalf of the service or of an administrator. It is read and compiled, and compared with what is
+/// stored, before it takes the writer's turn.
 pub(in crate::api) async fn written(
     app: &App,
-    mut tx: WriteTx,
     names: &Names,
-    by: Option<UserId>,
-    model: &Written,
+    writer: &Writer<'_>,
+    (headers, body): (&HeaderMap, &Bytes),
     query: &WriteQuery,
 ) -> Result<Response, ApiError> {
     let options = ModelOptions {
@@ -226,34 +237,79 @@ pub(in crate::api) async fn written(
         accept_broken_routes: query.accept_broken_routes,
     };
     let relations = &app.access().relations;
-    let outcome = relations
-        .write_model(&mut tx, names.service(), by, model.text(), options)
-        .await
-        .map_err(|error| invalid(model, error))?;
-    match outcome {
-        ModelOutcome::Written(model) => {
-            let committed = commit(app, tx).await?;
-            Ok((StatusCode::CREATED, committed, Json(ModelBody::from(&model))).into_response())
+    let service = names.service();
+    for _ in 0..ATTEMPTS {
+        let ground = {
+            let mut tx = app.database().read().await?;
+            relations.model_ground(&mut tx, service).await?
+        };
+        let (headers, body) = (headers.clone(), body.clone());
+        let draft = work(app, service, move || {
+            let model = model_of(&headers, &body)?;
+            ground.draft(model.text()).map_err(|error| invalid(&model, error))
+        })
+        .await??;
+        let (outcome, head) = {
+            let mut tx = app.database().read().await?;
+            (
+                relations.preview_model(&mut tx, &draft, options).await?,
+                tx.head().await?,
+            )
+        };
+        match outcome {
+            None => {}
+            Some(ModelOutcome::Outdated) => continue,
+            Some(outcome) => return told(app, names, options, outcome, head).await,
         }
-        ModelOutcome::Unchanged(model) => {
-            let committed = commit(app, tx).await?;
+        if let Writer::Service(of) = writer {
+            rate::new_model(app, *of).await?;
+        }
+        let mut tx = writer.begin(app).await?;
+        let head = tx.base();
+        let outcome = relations
+            .write_model(&mut tx, writer.user(), &draft, options)
+            .await?;
+        match outcome {
+            ModelOutcome::Written(model) => {
+                let committed = commit(app, tx).await?;
+                return Ok((StatusCode::CREATED, committed, Json(ModelBody::from(&model))).into_response());
+            }
+            ModelOutcome::Outdated => tx.rollback().await?,
+            outcome => {
+                tx.rollback().await?;
+                return told(app, names, options, outcome, head).await;
+            }
+        }
+    }
+    Err(ApiError::unavailable("Other models are being written: try again").with_code("busy"))
+}
+
+/// What is told of a model that changed nothing.
+async fn told(
+    app: &App,
+    names: &Names,
+    options: ModelOptions,
+    outcome: ModelOutcome,
+    head: Revision,
+) -> Result<Response, ApiError> {
+    match outcome {
+        ModelOutcome::Written(model) | ModelOutcome::Unchanged(model) => {
+            let committed = published(app, Some(head)).await?;
             Ok((committed, Json(ModelBody::from(&model))).into_response())
         }
         ModelOutcome::DryRun(version, report) => {
             let body = ReportBody::new(names, version, report, options);
-            let revision = AnsweredAt(tx.base());
-            tx.rollback().await?;
-            Ok((revision, Json(body)).into_response())
+            Ok((AnsweredAt(head), Json(body)).into_response())
         }
-        ModelOutcome::Refused(report) => {
-            tx.rollback().await?;
-            Err(refused(names, &report))
-        }
+        ModelOutcome::Refused(report) => Err(refused(names, &report)),
+        ModelOutcome::Outdated => Err(ApiError::internal(anyhow::anyhow!(
+            "a model that is outdated is drafted anew"
+        ))),
     }
 }
 
 /// The model in a body.
-pub(in crate::api) fn model_of(headers: &HeaderMap, body: &[u8]) -> Result<Written, ApiError> {
+fn model_of(headers: &HeaderMap, body: &[u8]) -> Result<Written, ApiError> {
     let no_text = |_| ApiError::invalid(["body"], "a text in UTF-8 is expected");
     match media_type(headers).as_deref() {
         None | Some("text/plain") => {

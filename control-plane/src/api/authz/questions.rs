@@ -1,19 +1,20 @@
 //! What the endpoints of questions share: how their parts are read, on which thread they are answered, and what a client
 //! is told when there is no answer. It is never a yes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use sentinel_access::relations::is_placed;
 use sentinel_authz::{CheckError, InvalidTupleForModel};
+use sentinel_core::name::ServiceName;
 use sentinel_core::{Object, Subject, Tuple};
 use sentinel_identity::FeedKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::cursor::Cursors;
 use super::scope::Scope;
+use super::shares::Shares;
 use super::watch::Places;
 use crate::app::App;
 use crate::problem::ApiError;
@@ -23,6 +24,12 @@ pub(super) const MAX_CONTEXTUAL: usize = 100;
 
 /// How many long questions are answered at the same time.
 const WORKERS: usize = 4;
+/// How many of one service.
+const WORKERS_OF_SERVICE: usize = 2;
+/// How many imports there are at the same time: each holds lines that are not written yet.
+const IMPORTS: usize = 8;
+/// How many of one service.
+const IMPORTS_OF_SERVICE: usize = 2;
 /// How long one waits for its turn.
 const TURN: Duration = Duration::from_secs(1);
 /// How many streams read the change log at the same time.
@@ -33,7 +40,8 @@ pub struct Questions {
     pub(super) cursors: Cursors,
     pub(super) watchers: Places,
     pub(super) readers: Semaphore,
-    workers: Arc<Semaphore>,
+    pub(super) imports: Shares,
+    workers: Shares,
 }
 
 impl Questions {
@@ -43,7 +51,8 @@ impl Questions {
             cursors: Cursors::new(cursor_key),
             watchers: Places::default(),
             readers: Semaphore::new(READERS),
-            workers: Arc::new(Semaphore::new(WORKERS)),
+            imports: Shares::new(IMPORTS, IMPORTS_OF_SERVICE),
+            workers: Shares::new(WORKERS, WORKERS_OF_SERVICE),
         }
     }
 }
@@ -55,11 +64,13 @@ impl Questions {
 /// 503 when too many are being answered.
 pub(super) async fn work<T: Send + 'static>(
     app: &App,
+    service: &ServiceName,
     answer: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let busy = || ApiError::unavailable("Too many long questions are being answered").with_code("busy");
-    let turn = timeout(TURN, Arc::clone(&app.questions.workers).acquire_owned()).await;
-    let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let turn = app.questions.workers.wait(service, TURN).await;
+    let turn = turn.ok_or_else(|| {
+        ApiError::unavailable("Too many long questions are being answered").with_code("busy")
+    })?;
     let answered = tokio::task::spawn_blocking(move || {
         let answer = answer();
         drop(turn);
@@ -92,9 +103,14 @@ pub(super) fn contextual(
         ));
     }
     let tuples = bodies.iter().map(|body| {
-        scope
+        let refused = |error: String| invalid(place, "contextual_tuples", error);
+        let tuple = scope
             .tuple(&body.object, &body.relation, &body.subject)
-            .map_err(|error| invalid(place, "contextual_tuples", error))
+            .map_err(|error| refused(error.to_string()))?;
+        // What is stored is held to the same: nothing that could not be is asked about.
+        is_placed(scope.service(), &tuple)
+            .map_err(|error| refused(error.to_string().replace(&format!("{}/", scope.service()), "")))?;
+        Ok(tuple)
     });
     tuples.collect()
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,7 +27,7 @@ use super::matching::filter;
 use super::names::Names;
 use super::scope::Scope;
 use super::tuples::PutBody;
-use crate::app::App;
+use crate::app::{App, revision_not_reached};
 use crate::commit::{AnsweredAt, Committed, REVISION_HEADER, published};
 use crate::extract::asking::Pass;
 use crate::extract::body::media_type;
@@ -107,6 +107,10 @@ async fn export(
     // What goes wrong at once is told by the status.
     let first = export.page(None).await?;
     let revision = first.revision;
+    // What the replica has reached the database can have lost meanwhile.
+    if asking.at_least().is_some_and(|asked| revision < asked) {
+        return Err(revision_not_reached());
+    }
     let (out, pages) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         if let Err(error) = export.run(first, &out).await {
@@ -213,6 +217,12 @@ async fn import(
             "Lines of JSON with `Content-Type: application/x-ndjson` are expected",
         ));
     }
+    let service = asking.key().name();
+    let _place = app
+        .questions
+        .imports
+        .enter(service)
+        .ok_or_else(too_many_imports)?;
     let mut import = Import {
         app: &app,
         names: Names::of_service(Scope::of(asking.key())),
@@ -232,6 +242,7 @@ async fn import(
         let is_last = line.is_none();
         if let Some(line) = line
             && lines.number() > query.after_line
+            && !line.trim_ascii().is_empty()
         {
             batch.push((lines.number(), line));
         }
@@ -253,6 +264,15 @@ async fn import(
         revision: import.revision.to_string(),
     };
     Ok((committed, Json(body)))
+}
+
+fn too_many_imports() -> ApiError {
+    ApiError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_imports",
+        "Too many imports are being read: send one after the other",
+    )
+    .with_header(RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 /// An import on its way.
@@ -277,9 +297,6 @@ impl Import<'_> {
         // Of several lines about one tuple the last one counts, as it would in a batch of its own.
         let mut puts: HashMap<Tuple, (u64, RelationTuple)> = HashMap::new();
         for (number, line) in batch {
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
             let put = serde_json::from_slice(line).map_err(|error| error.to_string());
             match put.and_then(|put: PutBody| put.parse(&self.names)) {
                 Ok(put) => drop(puts.insert(put.tuple.clone(), (*number, put))),

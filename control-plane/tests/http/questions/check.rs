@@ -99,6 +99,23 @@ on_both_backends! {
         assert_eq!(docs.ask("/authz/check", with("folder:1", "can_read", "person:u99", &many)).await.status, 422);
     }
 
+    async fn what_comes_with_a_question_is_held_to_what_is_stored(store: TestStore) {
+        let docs = Docs::start(store).await;
+        let long = format!("person:{}", "x".repeat(513));
+        for subject in [
+            "user:ann",
+            "user:018F4E7A-1111-7000-8000-000000000001",
+            "group:g#member",
+            "resource:wiki/page/018f4e7a-1111-7000-8000-000000000001",
+            long.as_str(),
+        ] {
+            let mut question = check("folder:1", "can_read", "person:ann");
+            question["contextual_tuples"] = json!([{ "object": "folder:1", "relation": "viewer", "subject": subject }]);
+            let answer = docs.ask("/authz/check", question).await;
+            assert_eq!((answer.status, answer.text("code")), (422, "validation_failed"), "{subject}: {answer:?}");
+        }
+    }
+
     async fn nobody_makes_himself_a_member_by_a_question(store: TestStore) {
         let docs = Docs::start(store).await;
         let (_, wiki) = docs.app.service("wiki").await;

@@ -51,9 +51,12 @@ on_both_backends! {
         assert_eq!(world.write_model(of_ours, "").await.status, 422);
         assert_eq!(world.write_model("", "").await.status, 422);
         assert_eq!(world.write_model("model\0", "").await.status, 422);
-        let types: Vec<String> = (0..257).map(|number| format!("type t{number}\n")).collect();
-        let types = types.concat();
-        assert_eq!(world.write_model(&format!("model\n  schema 1.1\n{types}"), "").await.status, 422);
+        for gap in [" ", "\t"] {
+            let types: Vec<String> = (0..257).map(|number| format!("type{gap}t{number}\n")).collect();
+            let many = world.write_model(&format!("model\n  schema 1.1\n{}", types.concat()), "").await;
+            assert_eq!(many.status, 422);
+            assert_eq!(many.body["errors"][0]["msg"], "a model has at most 256 types");
+        }
         let large = world.write_model(&"#".repeat(256 * 1024 + 1), "").await;
         assert_eq!((large.status, large.text("code")), (413, "body_too_large"));
         let json = send(world.post("/authz/models").json(&json!({ "schema_version": "1.1", "type_definitions": 7 }))).await;
@@ -119,6 +122,31 @@ on_both_backends! {
         ]));
         let accepted = world.write_model(&narrower, "?accept_broken_routes=true").await;
         assert_eq!((accepted.status, accepted.body["version"].as_u64()), (201, Some(2)));
+    }
+
+    async fn what_comes_to_nothing_does_not_wait_for_the_writer(store: TestStore) {
+        let world = World::start(store).await;
+        world.put(&[viewer(1, 1)]).await;
+        let writer = world.app.app.database().write().await.expect("the one writer");
+        assert_eq!(world.write_model(MODEL, "?dry_run=true").await.status, 200);
+        assert_eq!(world.write_model("no model", "").await.status, 422);
+        let narrower = MODEL.replace("[user, user:*, team#member] or ", "[team#member] or ");
+        assert_eq!(world.write_model(&narrower, "").await.status, 409);
+        let commented = MODEL.replace("type team", "# Who belongs together.\ntype team");
+        let same = world.write_model(&commented, "").await;
+        assert_eq!((same.status, same.body["version"].as_u64()), (200, Some(1)), "{same:?}");
+        writer.rollback().await.expect("rolled back");
+    }
+
+    async fn a_service_makes_few_versions_a_minute(store: TestStore) {
+        let world = World::start(store).await;
+        let mut refused = 0;
+        for number in 0..13 {
+            let wider = format!("{MODEL}type t{number}\n");
+            refused += usize::from(world.write_model(&wider, "").await.status == 429);
+            assert_eq!(world.write_model(&wider, "?dry_run=true").await.status, 200);
+        }
+        assert!(refused >= 1, "two windows have room for 12");
     }
 
     async fn a_service_writes_models_so_often_and_no_more(store: TestStore) {

@@ -98,6 +98,15 @@ on_both_backends! {
         assert!(world.tuples().await.is_empty());
     }
 
+    async fn blank_lines_write_nothing_and_have_an_end(store: TestStore) {
+        let world = World::start(store).await;
+        let writer = world.app.app.database().write().await.expect("the one writer");
+        let blank = import(&world, "\n".repeat(3_000), "").await;
+        assert_eq!((blank.status, blank.body["lines"].as_u64()), (200, Some(3_000)), "{blank:?}");
+        writer.rollback().await.expect("rolled back");
+        assert_eq!(import(&world, " \n".repeat(10_001), "").await.status, 422);
+    }
+
     async fn an_import_may_be_longer_than_other_bodies(store: TestStore) {
         let options = Options { max_body: 4_096, ..Options::default() };
         let world = World::start_without_model(store, options).await;

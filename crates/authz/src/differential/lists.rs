@@ -149,7 +149,8 @@ fn whole(list: impl Fn(Page<'_>) -> Listed) -> Result<Listed, TestCaseError> {
             });
             let size = page.ids.len() + page.undecided.len();
             prop_assert!(size <= limit && (size == limit || !page.more));
-            after = page.last().map(str::to_owned);
+            prop_assert_eq!(page.more, page.next.is_some());
+            after = page.next;
             paged.ids.extend(page.ids);
             paged.undecided.extend(page.undecided);
             if !page.more {

@@ -1,5 +1,7 @@
 //! How far a search goes, and why it may end without an answer.
 
+use std::cell::Cell;
+
 use crate::{CheckError, MAX_DEPTH, MAX_STEPS};
 
 /// How far a search goes.
@@ -18,6 +20,28 @@ impl Bounds {
         steps: MAX_STEPS,
         without_memo: 64,
     };
+}
+
+/// Steps that several searches have together. The last one may take more than is left, and no other begins.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: Cell<usize>,
+}
+
+impl Budget {
+    pub(super) fn new(steps: usize) -> Self {
+        Self {
+            left: Cell::new(steps),
+        }
+    }
+
+    pub(super) fn spend(&self, steps: usize) {
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
 }
 
 /// Why a search ended without an answer.

@@ -7,12 +7,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::at::Asked;
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Budget};
 use super::index::Index;
 use super::search::{UNMENTIONED, Who};
 use super::{At, Found, Graph, reach};
 use crate::model::TypeId;
 use crate::{CheckError, ObjectsQuery, Page, SubjectsQuery};
+
+/// How many steps one page of a list takes: those of its checks, and one for each id that is looked at.
+const PAGE_STEPS: usize = 1 << 20;
 
 /// A part of a list, in byte order. No id is left out in silence: where a check gave no answer, that is said.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,13 +25,20 @@ pub struct Listed {
     /// Those of which it is not known, each with the reason. They are no part of the list; they count as a no, and in the
     /// page's limit.
     pub undecided: Vec<(String, CheckError)>,
-    /// Whether there is another id behind these.
+    /// Whether there may be another id behind these. A page ends when it is full, and also when it has cost as much as
+    /// the engine spends on one: it may then be short, or empty, and the next one goes on from where it ended.
     pub more: bool,
+    /// Where the next page begins, if there is more: behind this id, which is the last one that was looked at and need
+    /// not be in the list.
+    pub next: Option<String>,
 }
 
 impl Listed {
-    /// Where the next page begins: behind this id.
+    /// Where the next page begins: behind this id. Where there is no more, the last one in the list.
     pub fn last(&self) -> Option<&str> {
+        if let Some(next) = &self.next {
+            return Some(next);
+        }
         let undecided = self.undecided.last().map(|(id, _)| id.as_str());
         self.ids.last().map(String::as_str).max(undecided)
     }
@@ -45,6 +55,16 @@ impl At<'_> {
     ///
     /// The model does not know the names.
     pub fn list_objects(self, query: &ObjectsQuery<'_>, page: Page<'_>) -> Result<Listed, CheckError> {
+        self.list_objects_for(query, page, &Budget::new(PAGE_STEPS))
+    }
+
+    /// The same where the steps that it takes are paid.
+    pub(super) fn list_objects_for(
+        self,
+        query: &ObjectsQuery<'_>,
+        page: Page<'_>,
+        budget: &Budget,
+    ) -> Result<Listed, CheckError> {
         let [subject] = self.graph.find([(query.subject_type, query.subject_id)])?;
         let mut who = self.who(subject, query.subject_id, query.subject_relation)?;
         // A userset stands in its own relation, also where no tuple mentions it.
@@ -53,11 +73,11 @@ impl At<'_> {
             who.number = Some(UNMENTIONED);
         }
         let own = own.then_some(query.subject_id);
-        self.objects(query, own, who, page, |asked| self.is(asked, Bounds::ENGINE))
+        self.objects(query, own, who, page, budget, |asked| self.is_for(asked, budget))
     }
 
     /// The same for one subject and those objects that a further condition holds for. An error is a no here: none is
-    /// undecided.
+    /// undecided, and the page ends when it is full only.
     pub(crate) fn list_objects_where(
         self,
         query: &ObjectsQuery<'_>,
@@ -66,7 +86,8 @@ impl At<'_> {
         condition: impl Fn(Found) -> bool,
     ) -> Result<Listed, CheckError> {
         let kind = self.graph.inner.state.model.ask_type(query.object_type)?;
-        self.objects(query, None, self.graph.who(subject), page, |asked| {
+        let budget = Budget::new(usize::MAX);
+        self.objects(query, None, self.graph.who(subject), page, &budget, |asked| {
             let object = Found {
                 kind,
                 number: asked.object,
@@ -82,12 +103,13 @@ impl At<'_> {
         own: Option<&str>,
         who: Who,
         page: Page<'_>,
+        budget: &Budget,
         check: impl Fn(Asked) -> Result<bool, CheckError>,
     ) -> Result<Listed, CheckError> {
         let state = &self.graph.inner.state;
         let kind = state.model.ask_type(query.object_type)?;
         let relation = state.model.ask_relation(kind, query.relation)?;
-        let candidates = reach::objects(state, self.graph.index(), relation, who);
+        let (candidates, looked_at) = reach::objects(state, self.graph.index(), relation, who);
         let named = candidates.into_iter().filter_map(|number| {
             let id = match own {
                 Some(own) if number == UNMENTIONED => Some(own.to_owned()),
@@ -96,13 +118,16 @@ impl At<'_> {
             Some((id?, number))
         });
         let begins = named.filter(|(id, _)| id.starts_with(query.id_prefix));
-        Ok(paged(begins, page, |number| {
+        let listed = paged(begins, page, budget, |number| {
             check(Asked {
                 object: Some(number),
                 relation,
                 who,
             })
-        }))
+        });
+        // What was gathered is needed for a page of any size, and it is paid when the page has its own.
+        budget.spend(looked_at);
+        Ok(listed)
     }
 
     /// The ids of all subjects of a type that stand in the relation to the object. Where a tuple such as `user:*` gives
@@ -113,6 +138,16 @@ impl At<'_> {
     ///
     /// The model does not know the names.
     pub fn list_subjects(self, query: &SubjectsQuery<'_>, page: Page<'_>) -> Result<Listed, CheckError> {
+        self.list_subjects_for(query, page, &Budget::new(PAGE_STEPS))
+    }
+
+    /// The same where the steps that it takes are paid.
+    pub(super) fn list_subjects_for(
+        self,
+        query: &SubjectsQuery<'_>,
+        page: Page<'_>,
+        budget: &Budget,
+    ) -> Result<Listed, CheckError> {
         let state = &self.graph.inner.state;
         let [object] = self.graph.find([(query.object_type, query.object_id)])?;
         let relation = state.model.ask_relation(object.kind, query.relation)?;
@@ -135,13 +170,13 @@ impl At<'_> {
             };
             Some((id?, number))
         });
-        Ok(paged(named, page, |subject| {
+        Ok(paged(named, page, budget, |subject| {
             let asked = Asked {
                 object: Some(number),
                 relation,
                 who: self.subject(kind, query.subject_relation, subject)?,
             };
-            self.is(asked, Bounds::ENGINE)
+            self.is_for(asked, budget)
         }))
     }
 
@@ -158,6 +193,7 @@ impl At<'_> {
 fn paged(
     candidates: impl Iterator<Item = (String, u32)>,
     page: Page<'_>,
+    budget: &Budget,
     check: impl Fn(u32) -> Result<bool, CheckError>,
 ) -> Listed {
     let behind = candidates.filter(|(id, _)| page.after.is_none_or(|after| id.as_str() > after));
@@ -165,33 +201,42 @@ fn paged(
     if page.limit < all.len() {
         // Only those that the page takes have to be in order.
         let mut ordered = BinaryHeap::from(all);
-        take(std::iter::from_fn(|| ordered.pop()), page.limit, check)
+        take(std::iter::from_fn(|| ordered.pop()), page.limit, budget, check)
     } else {
         all.sort_unstable_by(|a, b| b.cmp(a));
-        take(all.into_iter(), page.limit, check)
+        take(all.into_iter(), page.limit, budget, check)
     }
 }
 
 fn take(
     ordered: impl Iterator<Item = Reverse<(String, u32)>>,
     limit: usize,
+    budget: &Budget,
     check: impl Fn(u32) -> Result<bool, CheckError>,
 ) -> Listed {
     let mut listed = Listed::default();
+    let mut last = None;
     for Reverse((id, number)) in ordered {
-        let answer = check(number);
-        if answer == Ok(false) {
-            continue;
-        }
-        if listed.len() >= limit {
+        // One is looked at in any case: every page goes on.
+        if budget.is_spent() && last.is_some() {
             listed.more = true;
             break;
         }
-        match answer {
-            Ok(_) => listed.ids.push(id),
-            Err(error) => listed.undecided.push((id, error)),
+        let answer = check(number);
+        budget.spend(1);
+        if answer != Ok(false) {
+            if listed.len() >= limit {
+                listed.more = true;
+                break;
+            }
+            match answer {
+                Ok(_) => listed.ids.push(id.clone()),
+                Err(error) => listed.undecided.push((id.clone(), error)),
+            }
         }
+        last = Some(id);
     }
+    listed.next = last.filter(|_| listed.more);
     listed
 }
 
@@ -208,6 +253,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
     use std::sync::Arc;
 
     use sentinel_core::Tuple;
@@ -329,6 +375,100 @@ mod tests {
             .list_subjects(&subjects, Page::ALL)
             .expect("a list");
         assert_eq!((listed.ids.len(), listed.undecided), (0, vec![undecided("ann")]));
+    }
+
+    #[test]
+    fn a_page_ends_when_it_has_cost_enough_and_the_next_one_goes_on_behind_it() {
+        // Everyone is out of all groups but the last one.
+        let tuples = (0..20).flat_map(|at| {
+            let out = (at < 19).then(|| format!("group:{at:02}#out@user:ann"));
+            out.into_iter().chain([format!("group:{at:02}#member@user:ann")])
+        });
+        let graph = graph(GROUPS, tuples);
+        let at = graph.timeless();
+        let groups = ObjectsQuery {
+            object_type: "group",
+            relation: "member",
+            subject_type: "user",
+            subject_id: "ann",
+            ..ObjectsQuery::default()
+        };
+        let users = SubjectsQuery {
+            object_type: "group",
+            object_id: "19",
+            relation: "known",
+            subject_type: "user",
+            subject_relation: None,
+        };
+        for (steps, least) in [(1, 20), (10, 2), (1_000, 1)] {
+            let (mut pages, mut found, mut after) = (0, Vec::new(), None::<String>);
+            loop {
+                let page = Page {
+                    after: after.as_deref(),
+                    limit: 5,
+                };
+                let listed = at
+                    .list_objects_for(&groups, page, &Budget::new(steps))
+                    .expect("a list");
+                pages += 1;
+                assert_eq!(listed.more, listed.next.is_some());
+                assert!(listed.next.is_none() || listed.next > after, "it goes on");
+                assert_eq!(
+                    listed.next.as_deref().or(listed.ids.last().map(String::as_str)),
+                    listed.last()
+                );
+                found.extend(listed.ids);
+                after = listed.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, ["19"]);
+            assert!(pages >= least && pages <= 20, "{pages} pages of {steps} steps");
+        }
+        let listed = at
+            .list_subjects_for(&users, Page::ALL, &Budget::new(0))
+            .expect("a list");
+        assert_eq!((listed.ids.join(" ").as_str(), listed.more), ("ann", false));
+    }
+
+    #[test]
+    fn a_list_of_a_relation_that_shares_parts_on_many_levels_ends() {
+        let mut model = String::from(
+            "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define a0: [user]\n    define b0: [user]\n",
+        );
+        for level in 1..=60 {
+            for (name, joined) in [("a", "and"), ("b", "or")] {
+                let below = level - 1;
+                writeln!(
+                    model,
+                    "    define {name}{level}: (a{below} or b{below}) {joined} (b{below} and a{below})"
+                )
+                .expect("written");
+            }
+        }
+        let graph = graph(
+            &model,
+            ["doc:1#a0@user:ann".to_owned(), "doc:1#b0@user:ann".to_owned()],
+        );
+        let query = ObjectsQuery {
+            object_type: "doc",
+            relation: "a60",
+            subject_type: "user",
+            subject_id: "ann",
+            ..ObjectsQuery::default()
+        };
+        let listed = graph.timeless().list_objects(&query, Page::ALL).expect("a list");
+        assert_eq!(listed.ids, ["1"]);
+        let query = SubjectsQuery {
+            object_type: "doc",
+            object_id: "1",
+            relation: "a60",
+            subject_type: "user",
+            subject_relation: None,
+        };
+        let listed = graph.timeless().list_subjects(&query, Page::ALL).expect("a list");
+        assert_eq!(listed.ids, ["ann"]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What would have made a relation hold: for people who ask why the answer was no. Not made for speed.
 
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 
 use sentinel_core::{Object, Subject, Tuple};
 
 use super::At;
+use super::bounds::Budget;
 use super::state::State;
 use crate::model::{Form, RelationId, Rewrite, TypeId};
 use crate::{CheckError, ObjectsQuery, Page, Query, TupleChange};
@@ -15,6 +17,13 @@ const MOST: usize = 16;
 const DEPTH: usize = 12;
 /// How many objects are taken for a place where any would do.
 const CANDIDATES: usize = 4;
+
+/// How many relations of objects are looked at in all. What was found until then is the answer.
+const LOOKS: usize = 2_000;
+/// How many steps all checks and lists take together.
+const STEPS: usize = 1 << 19;
+/// How many tuples at most are proposed together.
+const LARGEST: usize = 32;
 
 /// Tuples that would be enough together.
 type Way = BTreeSet<Tuple>;
@@ -46,6 +55,10 @@ impl At<'_> {
             at: self,
             subject: &subject,
             kind: asked.who.kind,
+            looks: Cell::new(LOOKS),
+            budget: Budget::new(STEPS),
+            known: RefCell::default(),
+            candidates: RefCell::default(),
         };
         let mut ways = finder.ways(&object, kind, asked.relation, DEPTH);
         ways.retain(|way| self.is_enough(way, query));
@@ -61,11 +74,22 @@ impl At<'_> {
     }
 }
 
+/// What was found for a relation of an object, and how many relations in a row were followed for it.
+type Found = (usize, Vec<Way>);
+
 /// Who is to stand in a relation.
 struct Finder<'g> {
     at: At<'g>,
     subject: &'g Object,
     kind: TypeId,
+    /// How many relations of objects may still be looked at.
+    looks: Cell<usize>,
+    budget: Budget,
+    /// What was found before. While a relation is being looked at
+    /// it is known to have no way: one that leads through itself is none.
+    known: RefCell<HashMap<(Object, RelationId), Found>>,
+    /// What the subject has each relation to.
+    candidates: RefCell<HashMap<RelationId, Vec<Object>>>,
 }
 
 impl Finder<'_> {
@@ -79,6 +103,24 @@ impl Finder<'_> {
         else {
             return Vec::new();
         };
+        let place = (object.clone(), relation);
+        if let Some((followed, ways)) = self.known.borrow().get(&place)
+            && *followed >= depth
+        {
+            return ways.clone();
+        }
+        let Some(looks) = self
+            .looks
+            .get()
+            .checked_sub(1)
+            .filter(|_| !self.budget.is_spent())
+        else {
+            return Vec::new();
+        };
+        self.looks.set(looks);
+        self.known
+            .borrow_mut()
+            .insert(place.clone(), (usize::MAX, Vec::new()));
         let query = Query {
             object_type: object.kind(),
             object_id: object.id(),
@@ -87,11 +129,14 @@ impl Finder<'_> {
             subject_id: self.subject.id(),
             subject_relation: None,
         };
-        match self.at.check(&query) {
+        let asked = self.at.resolve(&query);
+        let ways = match asked.and_then(|asked| self.at.is_for(asked, &self.budget)) {
             Ok(true) => vec![Way::new()],
             Ok(false) => least(self.rewritten(object, kind, relation, &definition.rewrite, depth)),
             Err(_) => Vec::new(),
-        }
+        };
+        self.known.borrow_mut().insert(place, (depth, ways.clone()));
+        ways
     }
 
     fn rewritten(
@@ -117,7 +162,7 @@ impl Finder<'_> {
                 let both = before
                     .iter()
                     .flat_map(|one| ways.iter().map(move |other| one.union(other).cloned().collect()));
-                least(both.collect())
+                least(both.filter(|way: &Way| way.len() <= LARGEST).collect())
             }),
             Rewrite::Except(base, _) => self.rewritten(object, kind, relation, base, depth),
         }
@@ -207,6 +252,18 @@ impl Finder<'_> {
 
     /// Some objects of a type to which the subject has the relation.
     fn having(&self, kind: TypeId, relation: RelationId) -> Vec<Object> {
+        if let Some(known) = self.candidates.borrow().get(&relation) {
+            return known.clone();
+        }
+        if self.budget.is_spent() {
+            return Vec::new();
+        }
+        let found = self.list(kind, relation);
+        self.candidates.borrow_mut().insert(relation, found.clone());
+        found
+    }
+
+    fn list(&self, kind: TypeId, relation: RelationId) -> Vec<Object> {
         let model = &self.state().model;
         let (Some(kind), Some(relation)) = (model.kind(kind), model.relation(relation)) else {
             return Vec::new();
@@ -222,7 +279,10 @@ impl Finder<'_> {
             subject_id: self.subject.id(),
             ..ObjectsQuery::default()
         };
-        let listed = self.at.list_objects(&wanted, page).unwrap_or_default();
+        let listed = self
+            .at
+            .list_objects_for(&wanted, page, &self.budget)
+            .unwrap_or_default();
         listed
             .ids
             .into_iter()
@@ -249,6 +309,7 @@ fn least(mut ways: Vec<Way>) -> Vec<Way> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
     use std::sync::Arc;
 
     use super::*;
@@ -370,5 +431,74 @@ mod tests {
         ];
         let found = missing(&ring, "viewer");
         assert!(found.contains(&"group:b#member@user:ann".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn folders_in_many_folders_end_the_search() {
+        let model = "model
+          schema 1.1
+        type user
+        type folder
+          relations
+            define parent: [folder]
+            define viewer: [user] or viewer from parent
+            define both: viewer and viewer from parent";
+        let tuples: Vec<Tuple> = (0..12)
+            .flat_map(|level| (0..256).map(move |pair| (level, pair / 16, pair % 16)))
+            .map(|(level, one, other)| format!("folder:{level}-{one}#parent@folder:{}-{other}", level + 1))
+            .map(|text| text.parse().expect("a tuple"))
+            .collect();
+        let graph = Graph::new(Arc::new(Model::parse(model).expect("a model")))
+            .apply(tuples.iter().map(TupleChange::Put))
+            .expect("allowed tuples");
+        for (relation, first) in [("viewer", 1), ("both", 1)] {
+            let query = Query {
+                object_type: "folder",
+                object_id: "0-0",
+                relation,
+                subject_type: "user",
+                subject_id: "ann",
+                subject_relation: None,
+            };
+            let ways = graph.timeless().missing(&query).expect("an answer");
+            assert_eq!(ways.len(), MOST, "{relation}");
+            assert_eq!(ways.first().map(Vec::len), Some(first), "{relation}");
+        }
+    }
+
+    #[test]
+    fn a_definition_that_shares_parts_on_many_levels_ends_the_search() {
+        let mut model = String::from(
+            "model\n  schema 1.1\ntype user\ntype doc\n  relations\n    define parent: [doc]\n    define a0: [user]\n    define b0: [user]\n",
+        );
+        for level in 1..=11 {
+            let below = level - 1;
+            for name in ["a", "b"] {
+                let parts = [
+                    format!("a{below} from parent"),
+                    format!("b{below} from parent"),
+                    format!("a{below}"),
+                    format!("b{below}"),
+                ];
+                let parts = parts.join(" and ");
+                writeln!(model, "    define {name}{level}: {parts}").expect("written");
+            }
+        }
+        let tuples: Vec<Tuple> = (0..400)
+            .map(|at| format!("doc:{}#parent@doc:{}", at / 20, at % 20))
+            .map(|text| text.parse().expect("a tuple"))
+            .collect();
+        let graph = Graph::new(Arc::new(Model::parse(&model).expect("a model")))
+            .apply(tuples.iter().map(TupleChange::Put))
+            .expect("allowed tuples");
+        let query = Query {
+            object_type: "doc",
+            object_id: "0",
+            relation: "a11",
+            subject_type: "user",
+            subject_id: "ann",
+            subject_relation: None,
+        };
+        assert!(graph.timeless().missing(&query).is_ok());
     }
 }

@@ -10,11 +10,12 @@ use super::names::Node;
 use super::search::Who;
 use super::state::State;
 use crate::Model;
-use crate::model::{Form, Relation, RelationId, Rewrite, TypeId};
+use crate::model::{Form, Relation, RelationId, Rewrite, TypeId, is_followed};
 
 type Seen = HashSet<(u32, RelationId), RandomState>;
 
 /// What can make a relation hold.
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Source {
     /// Its own tuples.
     Direct,
@@ -37,8 +38,9 @@ enum Of {
     Cheapest,
 }
 
-/// The objects to which the subject may stand in the relation, each once, in no particular order.
-pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) -> Vec<u32> {
+/// The objects to which the subject may stand in the relation, each once, in no particular order; and how many relations
+/// of objects were looked at for them.
+pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) -> (Vec<u32>, usize) {
     let plan = Plan::new(&state.model, goal);
     let mut seen = Seen::default();
     let mut open = Vec::new();
@@ -73,7 +75,7 @@ pub(super) fn objects(state: &State, index: &Index, goal: RelationId, who: Who) 
             }
         }
     }
-    objects
+    (objects, seen.len())
 }
 
 /// The subjects of a type that may stand in the relation to the object, each once, in no particular order. With a
@@ -89,6 +91,7 @@ pub(super) fn subjects(
     let mut seen = Seen::default();
     let mut open = Vec::new();
     let mut subjects = HashSet::<u32, RandomState>::default();
+    let mut known = HashMap::<RelationId, Vec<Source>, RandomState>::default();
     visit(&mut seen, &mut open, [(object, relation)]);
     while let Some((object, relation)) = open.pop() {
         let Some(definition) = state.model.relation(relation) else {
@@ -97,9 +100,12 @@ pub(super) fn subjects(
         if relation == userset {
             subjects.insert(object);
         }
-        for source in sources(&state.model, definition, Of::Every) {
+        let sources = known
+            .entry(relation)
+            .or_insert_with(|| sources(&state.model, definition, Of::Every));
+        for source in &*sources {
             match source {
-                Source::Computed(other) => visit(&mut seen, &mut open, [(object, other)]),
+                Source::Computed(other) => visit(&mut seen, &mut open, [(object, *other)]),
                 Source::Direct => {
                     for edge in index.subjects(object, relation) {
                         if edge.userset != RelationId::NONE {
@@ -110,7 +116,7 @@ pub(super) fn subjects(
                     }
                 }
                 Source::From { tupleset, targets } => {
-                    for edge in index.subjects(object, tupleset) {
+                    for edge in index.subjects(object, *tupleset) {
                         let of_its_type = targets.iter().filter(|target| {
                             let target = state.model.relation(**target).map(|target| target.kind);
                             target == kind_of(state, edge.subject)
@@ -201,6 +207,9 @@ impl Plan {
 fn sources(model: &Model, relation: &Relation, of: Of) -> Vec<Source> {
     let mut found = Vec::new();
     collect(model, &relation.rewrite, of, &mut found);
+    // Said twice it is still one.
+    let mut seen = HashSet::<Source, RandomState>::default();
+    found.retain(|source| seen.insert(source.clone()));
     found
 }
 
@@ -226,7 +235,8 @@ fn collect(model: &Model, rewrite: &Rewrite, of: Of, into: &mut Vec<Source>) {
                 }
             }
             Of::Cheapest => {
-                if let Some(part) = parts.iter().min_by_key(|part| cost(model, part, 0)) {
+                // Nothing but tuples of the object itself is best.
+                if let Some(part) = parts.iter().min_by_key(|part| is_followed(model, part)) {
                     collect(model, part, of, into);
                 }
             }
@@ -237,32 +247,5 @@ fn collect(model: &Model, rewrite: &Rewrite, of: Of, into: &mut Vec<Source>) {
                 collect(model, minus, of, into);
             }
         }
-    }
-}
-
-/// A guess at how many objects a part yields: nothing but tuples of the object itself is best.
-fn cost(model: &Model, rewrite: &Rewrite, depth: usize) -> usize {
-    const FOLLOWED: usize = 100;
-    if depth > FOLLOWED {
-        return FOLLOWED;
-    }
-    let deeper = depth.saturating_add(1);
-    match rewrite {
-        Rewrite::Direct => 0,
-        Rewrite::Computed(relation) => model
-            .relation(*relation)
-            .map_or(0, |found| cost(model, &found.rewrite, deeper)),
-        Rewrite::From { .. } => FOLLOWED,
-        Rewrite::Any(parts) => parts
-            .iter()
-            .map(|part| cost(model, part, deeper))
-            .max()
-            .unwrap_or(0),
-        Rewrite::All(parts) => parts
-            .iter()
-            .map(|part| cost(model, part, deeper))
-            .min()
-            .unwrap_or(0),
-        Rewrite::Except(base, _) => cost(model, base, deeper),
     }
 }

@@ -87,6 +87,11 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         }
     }
 
+    /// How many steps it has taken.
+    pub(super) fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// Whether the subject stands in the relation to the object.
     pub(super) fn holds(&mut self, object: u32, relation: RelationId) -> Result<bool, CheckError> {
         Ok(self.ask(object, relation, None, 0)? == Finding::Yes)

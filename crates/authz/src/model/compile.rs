@@ -1,15 +1,19 @@
 //! From names to numbers. A name that leads nowhere is an error at its place.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ast::{self, Name, RelationDef, TypeDef};
 use super::{
-    Allowed, Form, MAX_SLOTS, Model, ModelError, Relation, RelationId, Rewrite, Shortcut, Type, TypeId,
+    Allowed, Form, MAX_PARTS, MAX_SLOTS, Model, ModelError, Relation, RelationId, Rewrite, Shortcut, Type,
+    TypeId,
 };
 
 /// Compiles definitions.
 pub(super) fn compile(types: &[TypeDef<'_>]) -> Result<Model, ModelError> {
     let mut model = Model::default();
+    let known = Known::default();
     for def in types {
         declare(&mut model, def)?;
     }
@@ -19,7 +23,17 @@ pub(super) fn compile(types: &[TypeDef<'_>]) -> Result<Model, ModelError> {
                 model: &model,
                 kind,
                 siblings: &def.relations,
+                known: &known,
             };
+            if parts(&relation.rewrite) > MAX_PARTS {
+                return Err(ModelError::at(
+                    relation.name.at,
+                    format!(
+                        "`{}` has more than {MAX_PARTS} parts; define some of them as a relation of their own",
+                        relation.name.text
+                    ),
+                ));
+            }
             let direct = compiler.direct(&relation.rewrite)?;
             set(&mut model, kind, relation, |found| {
                 found.takes_usersets = direct.iter().any(|one| matches!(one.form, Form::Userset(_)));
@@ -35,6 +49,7 @@ pub(super) fn compile(types: &[TypeDef<'_>]) -> Result<Model, ModelError> {
                 model: &model,
                 kind,
                 siblings: &def.relations,
+                known: &known,
             };
             let rewrite = compiler.rewrite(&relation.rewrite)?;
             if slots.len() >= MAX_SLOTS {
@@ -57,6 +72,18 @@ pub(super) fn compile(types: &[TypeDef<'_>]) -> Result<Model, ModelError> {
         }
     }
     Ok(model)
+}
+
+/// How many relations, and kinds of subjects, a definition names.
+fn parts(rewrite: &ast::Rewrite<'_>) -> usize {
+    match rewrite {
+        ast::Rewrite::Direct(restrictions) => restrictions.len(),
+        ast::Rewrite::Computed(_) | ast::Rewrite::From { .. } => 1,
+        ast::Rewrite::Any(all) | ast::Rewrite::All(all) => {
+            all.iter().map(parts).fold(0, usize::saturating_add)
+        }
+        ast::Rewrite::Except(base, minus) => parts(base).saturating_add(parts(minus)),
+    }
 }
 
 /// Gives numbers to a type and its relations.
@@ -87,6 +114,7 @@ fn declare(model: &mut Model, def: &TypeDef<'_>) -> Result<(), ModelError> {
             is_tupleset: false,
             takes_usersets: false,
             shortcut: Shortcut::default(),
+            is_followed: false,
             rewrite: Rewrite::Direct,
             plan: Rewrite::Direct,
         });
@@ -138,11 +166,16 @@ fn mark_tuplesets(model: &mut Model, rewrite: &Rewrite) {
     }
 }
 
+/// What each `relation from tupleset` leads to, worked out once: a tupleset may lead to many types, and many definitions
+/// may follow it.
+type Known = RefCell<HashMap<(RelationId, Box<str>), Arc<[(TypeId, RelationId)]>>>;
+
 /// Compiles the definition of one relation.
 struct Compiler<'m> {
     model: &'m Model,
     kind: TypeId,
     siblings: &'m [RelationDef<'m>],
+    known: &'m Known,
 }
 
 impl Compiler<'_> {
@@ -210,18 +243,20 @@ impl Compiler<'_> {
         };
         let only_objects =
             !leads.direct.is_empty() && leads.direct.iter().all(|one| one.form == Form::Object);
-        if !only_objects || !self.is_direct_only(tupleset) {
+        if !only_objects || !self.is_direct_only(through) {
             let message = format!(
                 "`{}` is followed by `from` and must be defined as plain types only, such as `[folder]`",
                 tupleset.text
             );
             return error(tupleset, message);
         }
-        let targets: Box<[_]> = leads
-            .direct
-            .iter()
-            .filter_map(|one| Some((one.kind, self.model.relation_id(one.kind, relation.text)?)))
-            .collect();
+        let place = (through, Box::from(relation.text));
+        let targets = Arc::clone(self.known.borrow_mut().entry(place).or_insert_with(|| {
+            let leads = leads.direct.iter();
+            leads
+                .filter_map(|one| Some((one.kind, self.model.relation_id(one.kind, relation.text)?)))
+                .collect()
+        }));
         if targets.is_empty() {
             let message = format!(
                 "no type that `{}` leads to has a relation `{}`; define it there",
@@ -241,10 +276,14 @@ impl Compiler<'_> {
     }
 
     /// Whether a relation of this type consists of its tuples alone.
-    fn is_direct_only(&self, relation: &Name<'_>) -> bool {
-        self.siblings
-            .iter()
-            .any(|def| def.name.text == relation.text && matches!(def.rewrite, ast::Rewrite::Direct(_)))
+    fn is_direct_only(&self, relation: RelationId) -> bool {
+        // The relations of a type have numbers in a row.
+        let first = self.siblings.first();
+        let first = first.and_then(|def| self.model.relation_id(self.kind, def.name.text));
+        let place = first.and_then(|first| relation.0.checked_sub(first.0));
+        place
+            .and_then(|place| self.siblings.get(usize::from(place)))
+            .is_some_and(|def| matches!(def.rewrite, ast::Rewrite::Direct(_)))
     }
 
     fn find(&self, kind: TypeId, relation: &Name<'_>) -> Result<RelationId, ModelError> {

@@ -6,6 +6,7 @@ use sentinel_core::name::ServiceName;
 
 use super::ast::{Name, Place, RelationDef, Restriction, Rewrite, TypeDef};
 use super::{Model, ModelError, compile, parser, print};
+use crate::sentinel::is_subject_type;
 
 /// The model of a service is not one, or it does not go with Sentinel's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,33 +38,82 @@ pub(crate) fn compose<'t>(
         let own = parser::parse(text).and_then(|types| own_types(&known, types));
         let types = own.map_err(|error| of(service, error))?;
         let qualified = |def: &TypeDef<'t>| (def.name.text, format!("{service}/{}", def.name.text));
-        let names = types.iter().map(qualified).collect();
+        let names: HashMap<&str, String> = types.iter().map(qualified).collect();
+        if let Some(error) = foreign_subject(&known, &names, &types) {
+            return Err(of(service, error));
+        }
         all_own.push(Own {
             service,
             types,
             names,
         });
     }
-    let mut model = Model::of(&beside(base, &[])).unwrap_or_default();
-    for (count, own) in all_own.iter().enumerate() {
-        // Alone with the base, so that an error is known to be this service's; then with those before it, where only
-        // their number can be wrong.
-        let before = all_own.get(..=count).unwrap_or_default();
-        let alone = Model::of(&beside(base, std::slice::from_ref(own)));
-        model = alone
-            .and_then(|_| Model::of(&beside(base, before)))
-            .map_err(|error| of(own.service, error))?;
-    }
+    let mut model = match Model::of(&beside(base, &all_own)) {
+        Ok(model) => model,
+        Err(error) => match blame(base, &all_own, error) {
+            Some(error) => return Err(error),
+            // Only where there is none but the base, of which a test holds that it is a model.
+            None => Model::default(),
+        },
+    };
     for kind in model.types.iter_mut().take(known.len()) {
         kind.is_sentinels = true;
     }
     Ok(model)
 }
 
+/// Whose error it is that the whole is no model.
+fn blame(base: &str, all_own: &[Own<'_>], error: ModelError) -> Option<ServiceModelError> {
+    let refused = |own: &[Own<'_>]| Model::of(&beside(base, own)).err();
+    for own in all_own {
+        if let Some(error) = refused(std::slice::from_ref(own)) {
+            return Some(of(own.service, error));
+        }
+    }
+    // Alone with the base each is one. What is wrong is their number, with the first that there is no room for.
+    let counts: Vec<usize> = (0..all_own.len()).collect();
+    let room = counts.partition_point(|last| all_own.get(..=*last).is_some_and(|own| refused(own).is_none()));
+    let own = all_own.get(room).or(all_own.last());
+    own.map(|own| of(own.service, error))
+}
+
 fn of(service: &ServiceName, error: ModelError) -> ServiceModelError {
     ServiceModelError {
         service: service.clone(),
         error,
+    }
+}
+
+/// A subject of which a service's relation takes none: what Sentinel knows of resources and actions is about all
+/// services, and through a tuple that leads there one would read what another one has shared.
+fn foreign_subject(
+    known: &[TypeDef<'_>],
+    own: &HashMap<&str, String>,
+    types: &[TypeDef<'_>],
+) -> Option<ModelError> {
+    let is_foreign = |name: &Name<'_>| {
+        !own.contains_key(name.text)
+            && !is_subject_type(name.text)
+            && known.iter().any(|def| def.name.text == name.text)
+    };
+    let mut relations = types.iter().flat_map(|def| &def.relations);
+    let found = relations.find_map(|relation| find_kind(&relation.rewrite, &is_foreign))?;
+    Some(ModelError::at(
+        found.at,
+        format!(
+            "`{}` cannot be the subject of a service's relation; of Sentinel's types `user`, `workspace`, `group` and `role` can",
+            found.text
+        ),
+    ))
+}
+
+/// The first of the types that a definition takes as subjects that is one of these.
+fn find_kind<'t>(rewrite: &Rewrite<'t>, wanted: &impl Fn(&Name<'t>) -> bool) -> Option<Name<'t>> {
+    match rewrite {
+        Rewrite::Direct(restrictions) => restrictions.iter().map(|one| one.kind).find(wanted),
+        Rewrite::Computed(_) | Rewrite::From { .. } => None,
+        Rewrite::Any(parts) | Rewrite::All(parts) => parts.iter().find_map(|part| find_kind(part, wanted)),
+        Rewrite::Except(base, minus) => find_kind(base, wanted).or_else(|| find_kind(minus, wanted)),
     }
 }
 
@@ -157,5 +207,70 @@ impl<'t> Own<'t> {
             text: self.names.get(name.text).map_or(name.text, String::as_str),
             at: name.at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::sentinel;
+
+    #[test]
+    fn whose_model_it_is_that_is_wrong_is_said() {
+        let names = ["a", "b", "c"].map(|name| name.parse::<ServiceName>().expect("a name"));
+        let good = "model\n  schema 1.1\ntype doc\n  relations\n    define viewer: [user]";
+        let bad = "model\n  schema 1.1\ntype doc\n  relations\n    define viewer: [person]";
+        let error = sentinel::model_with([(&names[0], good), (&names[1], bad), (&names[2], good)])
+            .expect_err("refused");
+        assert_eq!((&error.service, error.error.line), (&names[1], 5));
+        // Each of them is small enough, and there is no room for all.
+        let mut large = String::from("model\n  schema 1.1\n");
+        for at in 0..30_000 {
+            if at % 3_000 == 0 {
+                writeln!(large, "type t{at}\n  relations").expect("written");
+            }
+            writeln!(large, "    define r{at}: [user]").expect("written");
+        }
+        let models = [
+            (&names[0], large.as_str()),
+            (&names[1], good),
+            (&names[2], &large),
+        ];
+        assert!(sentinel::model_with(models).is_ok());
+        let more = "d".parse::<ServiceName>().expect("a name");
+        let models = models.into_iter().chain([(&more, large.as_str())]);
+        let error = sentinel::model_with(models).expect_err("refused");
+        assert_eq!(
+            (&error.service, error.error.message.contains("too many")),
+            (&more, true)
+        );
+    }
+
+    #[test]
+    fn what_sentinel_knows_of_other_services_is_no_subject() {
+        let docs = "docs".parse::<ServiceName>().expect("a name");
+        let with = |types: &str| {
+            let text = format!("model\n  schema 1.1\ntype doc\n  relations\n    define a: [user]\n{types}");
+            sentinel::model_with([(&docs, text.as_str())]).map_err(|error| error.error)
+        };
+        for (definition, column) in [
+            ("[resource]", 16),
+            ("[user, action]", 22),
+            ("[user, resource#can_view] or a", 22),
+            ("([resource:*] or a) but not a", 17),
+        ] {
+            let refused = with(&format!("    define b: {definition}")).expect_err(definition);
+            assert_eq!((refused.line, refused.column), (6, column), "{refused}");
+            assert!(refused.message.contains("cannot be the subject"), "{refused}");
+        }
+        for allowed in [
+            "[user, user:*, group#member, role#holder, workspace#member, workspace]",
+            "[doc, doc#a]",
+        ] {
+            assert!(with(&format!("    define b: {allowed}")).is_ok(), "{allowed}");
+        }
+        assert!(with("type resources\n  relations\n    define b: [resources]").is_ok());
     }
 }

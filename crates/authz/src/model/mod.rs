@@ -7,12 +7,15 @@ mod compose;
 mod endings;
 mod json;
 mod lexer;
+mod measure;
+mod order;
 mod parser;
 mod print;
 mod shortcut;
 mod views;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use sentinel_core::{Subject, Tuple};
@@ -20,13 +23,17 @@ use sentinel_core::{Subject, Tuple};
 pub use self::compose::ServiceModelError;
 pub(crate) use self::compose::compose;
 pub use self::json::{JsonModel, JsonModelError};
-pub(crate) use self::shortcut::Shortcut;
+pub use self::measure::{ModelSize, measure};
+pub(crate) use self::shortcut::{Shortcut, is_followed};
 pub use self::views::{LostRelation, SubjectForm};
 use crate::error::TupleFault;
 use crate::{CheckError, InvalidTupleForModel};
 
 /// How many relations of one type may have tuples of their own: as many as the graph has room for.
 pub(crate) const MAX_SLOTS: usize = 24 << 8;
+
+/// How many parts one definition has, and how many kinds of subjects: a search looks at each of them in one step.
+pub(crate) const MAX_PARTS: usize = 256;
 
 /// A number in place of a type's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -55,15 +62,16 @@ impl RelationId {
     pub(crate) const FIRST: Self = Self(0);
 }
 
-/// Types and relations: what tuples may be written and what follows from them.
-#[derive(Debug, Default)]
+/// Types and relations: what tuples may be written and what follows from them. Two are equal if they have the same types
+/// and relations, in the same order and made of the same parts: however they were laid out, whatever was said beside.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Model {
     types: Vec<Type>,
     relations: Vec<Relation>,
     numbers: HashMap<Box<str>, TypeId, RandomState>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Type {
     pub(crate) name: Box<str>,
     /// Whether it is one of Sentinel's own.
@@ -74,7 +82,7 @@ pub(crate) struct Type {
 }
 
 /// One relation of one type.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) kind: TypeId,
     pub(crate) name: Box<str>,
@@ -87,6 +95,8 @@ pub(crate) struct Relation {
     /// Whether its tuples may have usersets as subjects.
     pub(crate) takes_usersets: bool,
     pub(crate) shortcut: Shortcut,
+    /// Whether a list of what could have it takes more than the tuples of the objects themselves.
+    pub(crate) is_followed: bool,
     /// What it is made of, as it was written.
     pub(crate) rewrite: Rewrite,
     /// The same with the parts of each `or` and `and` in the order in which they are asked: what one look tells comes
@@ -110,7 +120,7 @@ pub(crate) enum Form {
 }
 
 /// What a relation is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rewrite {
     /// The relation's own tuples.
     Direct,
@@ -119,7 +129,7 @@ pub(crate) enum Rewrite {
     /// A relation of the objects that `tupleset` leads to, by their type.
     From {
         tupleset: RelationId,
-        targets: Box<[(TypeId, RelationId)]>,
+        targets: Arc<[(TypeId, RelationId)]>,
         /// The target, if the tupleset leads to one type only.
         only: Option<RelationId>,
     },
@@ -166,8 +176,9 @@ impl Model {
 
     fn of(types: &[ast::TypeDef<'_>]) -> Result<Self, ModelError> {
         let mut model = compile::compile(types)?;
-        endings::check(&model, types)?;
-        shortcut::prepare(&mut model);
+        let order = order::Order::of(&model);
+        endings::check(&model, &order, types)?;
+        shortcut::prepare(&mut model, &order);
         Ok(model)
     }
 
@@ -281,11 +292,6 @@ impl Model {
     /// The relation with this number.
     pub(crate) fn relation(&self, relation: RelationId) -> Option<&Relation> {
         self.relations.get(usize::from(relation.0))
-    }
-
-    /// All relations with their numbers.
-    pub(crate) fn relations(&self) -> impl Iterator<Item = (RelationId, &Relation)> {
-        (0_u16..).map(RelationId).zip(&self.relations)
     }
 
     /// A type's number, for a question.

@@ -1,5 +1,5 @@
 //! From tokens to definitions: the grammar of OpenFGA's language, schema 1.1, without modules and conditions.
-//! What is accepted here is accepted by OpenFGA with the same meaning.
+//! What both accept means the same here and there; a few models that can never be of use OpenFGA alone refuses.
 
 use super::ModelError;
 use super::ast::{Form, Name, Place, RelationDef, Restriction, Rewrite, TypeDef};

@@ -1,6 +1,7 @@
 //! What can be known about a relation without asking on: for example that a workspace's viewers are those who have a
 //! tuple as viewer, editor, admin or owner, and nobody else.
 
+use super::order::Order;
 use super::{Form, Model, Relation, RelationId, Rewrite};
 
 /// Relations of the same object whose plain tuples are enough.
@@ -12,15 +13,19 @@ pub(crate) struct Shortcut {
     pub(crate) decides: bool,
 }
 
-/// Works out every relation's shortcut. The model has no relation that is computed from itself.
-pub(super) fn prepare(model: &mut Model) {
-    let shortcuts: Vec<Shortcut> = model
-        .relations
-        .iter()
-        .map(|relation| of_relation(model, relation))
-        .collect();
-    for (relation, shortcut) in model.relations.iter_mut().zip(shortcuts) {
-        relation.shortcut = shortcut;
+/// Works out every relation's shortcut. The model has no relation that is computed from itself, so that what one is
+/// computed from is known before it.
+pub(super) fn prepare(model: &mut Model, order: &Order) {
+    for id in &order.relations {
+        let Some(relation) = model.relation(*id) else {
+            continue;
+        };
+        let shortcut = of_rewrite(model, relation, &relation.rewrite);
+        let is_followed = is_followed(model, &relation.rewrite);
+        if let Some(relation) = model.relations.get_mut(usize::from(id.0)) {
+            relation.shortcut = shortcut;
+            relation.is_followed = is_followed;
+        }
     }
     let plans: Vec<Rewrite> = model
         .relations
@@ -36,7 +41,7 @@ pub(super) fn prepare(model: &mut Model) {
 fn ordered(model: &Model, rewrite: &Rewrite) -> Rewrite {
     let sorted = |parts: &[Rewrite]| {
         let mut parts: Vec<Rewrite> = parts.iter().map(|part| ordered(model, part)).collect();
-        parts.sort_by_key(|part| cost(model, part));
+        parts.sort_by_cached_key(|part| cost(model, part));
         parts.into_boxed_slice()
     };
     match rewrite {
@@ -64,17 +69,15 @@ fn cost(model: &Model, rewrite: &Rewrite) -> u8 {
     }
 }
 
-fn of_relation(model: &Model, relation: &Relation) -> Shortcut {
-    of_rewrite(model, relation, &relation.rewrite)
-}
-
 fn of_rewrite(model: &Model, relation: &Relation, rewrite: &Rewrite) -> Shortcut {
     match rewrite {
         Rewrite::Direct if !relation.is_tupleset && relation.slot < 24 => Shortcut {
             slots: 1_u32.checked_shl(u32::from(relation.slot)).unwrap_or(0),
             decides: relation.direct.iter().all(|one| one.form == Form::Object),
         },
-        Rewrite::Computed(other) => of_other(model, *other),
+        Rewrite::Computed(other) => model
+            .relation(*other)
+            .map_or_else(Shortcut::default, |other| other.shortcut),
         Rewrite::Any(parts) => {
             let all = Shortcut {
                 slots: 0,
@@ -92,10 +95,16 @@ fn of_rewrite(model: &Model, relation: &Relation, rewrite: &Rewrite) -> Shortcut
     }
 }
 
-fn of_other(model: &Model, other: RelationId) -> Shortcut {
-    model
-        .relation(other)
-        .map_or_else(Shortcut::default, |other| of_relation(model, other))
+/// Whether a list of what could have this part takes more than the tuples of the objects themselves.
+pub(crate) fn is_followed(model: &Model, rewrite: &Rewrite) -> bool {
+    match rewrite {
+        Rewrite::Direct => false,
+        Rewrite::Computed(other) => model.relation(*other).is_some_and(|other| other.is_followed),
+        Rewrite::From { .. } => true,
+        Rewrite::Any(parts) => parts.iter().any(|part| is_followed(model, part)),
+        Rewrite::All(parts) => parts.iter().all(|part| is_followed(model, part)),
+        Rewrite::Except(base, _) => is_followed(model, base),
+    }
 }
 
 #[cfg(test)]

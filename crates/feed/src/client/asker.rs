@@ -20,11 +20,8 @@ use super::credentials::authorized;
 use crate::frame::MessageError;
 use crate::proto::CheckRequest;
 use crate::proto::feed_client::FeedClient;
-use crate::question::{Answers, Asked, Question};
+use crate::question::{Answers, Asked, CALLS_AT_ONCE, Question};
 use crate::signed::Signed;
-
-/// How many questions are on the way at a time.
-const AT_ONCE: usize = 128;
 
 /// Why there is no answer. Whoever asked can say neither yes nor no.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +33,7 @@ pub enum AskError {
     /// It did not answer the last questions, and is left alone for a moment.
     #[error("the control plane does not answer, and is not asked for a moment")]
     Resting,
-    /// Too many questions are on the way.
+    /// Too many questions are on the way, or the control plane has too many of this edge to answer.
     #[error("too many questions to the control plane are on the way")]
     Busy,
     /// No answer came in time.
@@ -79,7 +76,7 @@ impl Asker {
                 key,
                 random,
                 line,
-                at_once: Semaphore::new(AT_ONCE),
+                at_once: Semaphore::new(CALLS_AT_ONCE),
                 breaker: Breaker::new(),
             }),
         }
@@ -121,10 +118,10 @@ impl Ask for Asker {
         // Dropped without an outcome where whoever asked went away: that says nothing about the control plane.
         let attempt = shared.breaker.attempt().ok_or(AskError::Resting)?;
         let answers = shared.put(&client, questions, at_least, budget).await;
-        attempt.over(match &answers {
-            Ok(_) | Err(AskError::Behind) => Outcome::Answered,
-            Err(_) => Outcome::Failed,
-        });
+        match outcome(&answers) {
+            Some(outcome) => attempt.over(outcome),
+            None => drop(attempt),
+        }
         answers
     }
 }
@@ -168,9 +165,34 @@ impl Shared {
     }
 }
 
+/// What an attempt says about whether the control plane answers; `None`: nothing. What is wrong with one's own questions
+/// must not keep others from asking theirs.
+fn outcome(answers: &Result<Answers, AskError>) -> Option<Outcome> {
+    match answers {
+        Ok(_) | Err(AskError::Behind) => Some(Outcome::Answered),
+        Err(AskError::Refused(status)) => {
+            // Besides the first, what becomes of a connection that is lost.
+            let is_away = matches!(
+                status.code(),
+                Code::Unavailable
+                    | Code::DeadlineExceeded
+                    | Code::Unknown
+                    | Code::Internal
+                    | Code::Cancelled
+                    | Code::Aborted
+            );
+            is_away.then_some(Outcome::Failed)
+        }
+        // Forged: somebody else is there in its place.
+        Err(AskError::Late(_) | AskError::Forged(_)) => Some(Outcome::Failed),
+        Err(AskError::NotConnected | AskError::Resting | AskError::Busy) => None,
+    }
+}
+
 fn refused(status: tonic::Status) -> AskError {
     match status.code() {
         Code::FailedPrecondition => AskError::Behind,
+        Code::ResourceExhausted => AskError::Busy,
         _ => AskError::Refused(Box::new(status)),
     }
 }

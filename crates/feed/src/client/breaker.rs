@@ -34,7 +34,7 @@ struct Record {
     trying_since: Option<Instant>,
 }
 
-/// One attempt. Dropping it without an outcome lets another one try.
+/// One attempt. Dropping it without an outcome says nothing, and lets another one try.
 pub(super) struct Attempt<'b> {
     breaker: &'b Breaker,
     is_trial: bool,

@@ -14,12 +14,13 @@
 //! Within an epoch no snapshot takes an edge back: an old one is signed as well, and would bring back what was revoked.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::Revision;
+use sentinel_core::{Change, Fact, Revision};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Streaming};
 
@@ -53,6 +54,10 @@ const CONTACT: Duration = Duration::from_secs(1);
 /// How often a snapshot is fetched only to make the journal short.
 const COMPACT: Duration = Duration::from_mins(1);
 
+/// How long a subscription stays. How late messages are is told by the steady clocks of two machines since it began, and
+/// no two clocks go alike: at 100 ppm they are a third of a second apart after an hour.
+const RENEW: Duration = Duration::from_hours(1);
+
 /// A connection that was in touch for so long ended for a reason of its own, whatever it was.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -60,6 +65,8 @@ pub(super) struct Session<'a> {
     follower: &'a Follower,
     replica: Replica,
     needs_snapshot: bool,
+    /// The revision at which a change could not be applied, since the last snapshot.
+    stuck_at: Option<Revision>,
     in_touch_since: Option<Instant>,
     /// Whether this connection brought anything that was applied or accepted.
     progressed: bool,
@@ -84,6 +91,7 @@ impl<'a> Session<'a> {
             follower,
             replica,
             needs_snapshot: false,
+            stuck_at: None,
             in_touch_since: None,
             progressed: false,
             contact_written: None,
@@ -110,6 +118,12 @@ impl<'a> Session<'a> {
                 writer.distrust();
             }
         }
+        if matches!(error, FollowError::NotApplicable(_)) {
+            // Once it may have been the connection's fault; the second time only a snapshot leads past the change.
+            let at = Some(self.replica.load().revision());
+            self.needs_snapshot |= self.stuck_at == at;
+            self.stuck_at = at;
+        }
         self.needs_snapshot |= error.needs_snapshot();
         error
     }
@@ -122,7 +136,35 @@ impl<'a> Session<'a> {
         if self.needs_snapshot || self.replica.load().revision() == Revision::ZERO {
             self.fetch_snapshot(client.clone(), writer).await?;
         }
-        let mut stream = Stream {
+        let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
+        loop {
+            let (mut stream, mut messages) = self.subscribe(&mut client, writer).await?;
+            let mut anew = pin!(sleep(self.stay()));
+            loop {
+                tokio::select! {
+                    // In this order: what is random in a run comes from `Random` and from nowhere else.
+                    biased;
+                    () = &mut anew => break,
+                    Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
+                    message = next(&mut messages) => self.on_message(message?, &mut stream).await?,
+                }
+                if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
+                    let (client, request) = (client.clone(), self.snapshot_request());
+                    let key = *self.follower.config.edge_key.feed_key();
+                    let interest = self.interest().clone();
+                    compaction.spawn(async move { download(client, request, &key, &interest).await });
+                }
+            }
+        }
+    }
+
+    /// Subscribes from where the replica stands.
+    async fn subscribe<'w>(
+        &self,
+        client: &mut FeedClient<Channel>,
+        writer: Option<&'w Writer>,
+    ) -> Result<(Stream<'w>, Streaming<Message>), FollowError> {
+        let stream = Stream {
             writer,
             nonce: self.nonce(),
             sequence: 0,
@@ -139,41 +181,36 @@ impl<'a> Session<'a> {
             needs: self.follower.config.needs.iter().map(Need::to_proto).collect(),
         });
         let answered = timeout(SILENCE, client.subscribe(request)).await;
-        let mut messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
-        let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
-        loop {
-            tokio::select! {
-                // In this order: what is random in a run comes from `Random` and from nowhere else.
-                biased;
-                Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
-                message = next(&mut messages) => self.on_message(message?, &mut stream)?,
-            }
-            if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
-                let (client, request) = (client.clone(), self.snapshot_request());
-                let key = *self.follower.config.edge_key.feed_key();
-                let interest = self.interest().clone();
-                compaction.spawn(async move { download(client, request, &key, &interest).await });
-            }
-        }
+        let messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
+        Ok((stream, messages))
     }
 
-    fn on_message(&mut self, message: Message, stream: &mut Stream<'_>) -> Result<(), FollowError> {
+    /// How long a subscription stays before it is begun anew: between a half and the whole of [`RENEW`], so that not all
+    /// edges do so together.
+    fn stay(&self) -> Duration {
+        let mut byte = [0];
+        self.follower.random.fill(&mut byte);
+        RENEW / 2 + (RENEW / 2) * u32::from(byte[0]) / 255
+    }
+
+    async fn on_message(&mut self, message: Message, stream: &mut Stream<'_>) -> Result<(), FollowError> {
         match message.message {
-            Some(Word::Frame(signed)) => self.on_frame(Signed::from_proto(signed), stream),
+            Some(Word::Frame(signed)) => self.on_frame(Signed::from_proto(signed), stream).await,
             Some(Word::Heartbeat(signed)) => self.on_heartbeat(Signed::from_proto(signed), stream),
             Some(Word::Reset(_)) => Err(FollowError::Reset),
             None => Err(FollowError::Protocol("a message must not be empty")),
         }
     }
 
-    fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
+    async fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
         let key = self.follower.config.edge_key.feed_key();
         let frame = Frame::open_for(&signed, key, self.interest().fingerprint())?;
         if frame.from < self.replica.load().revision() {
             // The control plane sends what follows the revision that it was given: it must have gone back since.
             return Err(FollowError::Diverged(frame.to));
         }
-        self.replica.apply(&frame).map_err(|error| match error {
+        let frame = Arc::new(frame);
+        self.apply(&frame).await.map_err(|error| match error {
             ApplyError::Gap { .. } => FollowError::Gap(error),
             ApplyError::Diverged { at, .. } => FollowError::Diverged(at),
             other => FollowError::NotApplicable(other),
@@ -185,6 +222,19 @@ impl<'a> Session<'a> {
         }
         self.follower.status.send_modify(|status| status.frames += 1);
         Ok(())
+    }
+
+    /// Another model takes as long as all tuples are many: not on a thread that requests wait for.
+    async fn apply(&self, frame: &Arc<Frame>) -> Result<(), ApplyError> {
+        let has_model = |change: &Change| matches!(change.fact(), Fact::Model(_));
+        if !frame.changes.iter().any(has_model) {
+            return self.replica.apply(frame);
+        }
+        let (replica, frame) = (self.replica.clone(), Arc::clone(frame));
+        let at = frame.to;
+        let applied = machine::blocking(move || replica.apply(&frame)).await;
+        // A thread that broke has published nothing.
+        applied.unwrap_or(Err(ApplyError::Gap { at, from: at, to: at }))
     }
 
     fn on_heartbeat(&mut self, signed: Signed, stream: &mut Stream<'_>) -> Result<(), FollowError> {
@@ -260,6 +310,7 @@ impl<'a> Session<'a> {
         tracing::info!(revision = %offered, facts = state.len(), "a snapshot is installed");
         self.replica.install(state);
         self.needs_snapshot = false;
+        self.stuck_at = None;
         if let Some(writer) = writer {
             writer.snapshot(downloaded.signed, offered, downloaded.body);
         }
@@ -316,7 +367,9 @@ fn compacted(
     writer: Option<&Writer>,
 ) {
     match (downloaded, writer) {
-        (Ok(Ok(new)), Some(writer)) => writer.snapshot(new.signed, new.manifest.revision, new.body),
+        (Ok(Ok(new)), Some(writer)) => {
+            writer.compaction(new.signed, new.manifest.revision, new.body);
+        }
         (Ok(Err(error)), _) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

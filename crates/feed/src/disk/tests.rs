@@ -1,5 +1,7 @@
 //! Damage of every kind. What is read is always a state that the control plane had, or nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sentinel_core::{Change, Timestamp};
@@ -510,4 +512,68 @@ fn a_manifest_does_not_vouch_for_another_body() {
     stage.commit();
     let (_, _, body) = stage.snapshot();
     assert!(crate::snapshot::decode(&opened, &body).is_err());
+}
+
+/// One frame over several: what an edge that keeps a part gets.
+fn merged(stage: &Stage, frames: &[(Signed, Frame)]) -> (Signed, Frame) {
+    let (first, last) = (&frames[0].1, &frames[frames.len() - 1].1);
+    let frame = Frame {
+        from: first.from,
+        to: last.to,
+        changes: frames
+            .iter()
+            .flat_map(|(_, frame)| frame.changes.clone())
+            .collect(),
+        digest: last.digest,
+    };
+    (frame.seal(stage.key.signer()), frame)
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_frame_leads_over_does_not_take_the_place_of_what_leads_on() {
+    // Fetched before the frame came, and after it.
+    for comes_late in [false, true] {
+        let stage = Stage::new();
+        let writer = stage.writer();
+        let (manifest, revision, body) = stage.snapshot();
+        writer.snapshot(manifest, revision, body);
+        let second = stage.commit();
+        let (manifest, revision, body) = stage.snapshot();
+        assert_eq!(revision, rev(2));
+        let (signed, frame) = merged(&stage, &[second, stage.commit()]);
+        if comes_late {
+            writer.frame(signed, &frame);
+            writer.compaction(manifest, revision, body);
+        } else {
+            writer.compaction(manifest, revision, body);
+            writer.frame(signed, &frame);
+        }
+        let (signed, frame) = stage.commit();
+        writer.frame(signed, &frame);
+        let wants_snapshot = Arc::clone(&writer.wants_snapshot);
+        writer.close().await;
+        assert!(
+            wants_snapshot.load(Ordering::Relaxed),
+            "another one is to be fetched"
+        );
+        let restored = stage.restore_at(200).expect("a state");
+        assert_eq!((restored.base, restored.state.revision()), (rev(1), rev(4)));
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_frame_is_to_end_at_waits_for_it() {
+    let stage = Stage::new();
+    let writer = stage.writer();
+    let (manifest, revision, body) = stage.snapshot();
+    writer.snapshot(manifest, revision, body);
+    let (signed, frame) = merged(&stage, &[stage.commit(), stage.commit()]);
+    let (manifest, revision, body) = stage.snapshot();
+    writer.compaction(manifest, revision, body);
+    writer.frame(signed, &frame);
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    writer.close().await;
+    let restored = stage.restore_at(200).expect("a state");
+    assert_eq!((restored.base, restored.state.revision()), (rev(3), rev(4)));
 }

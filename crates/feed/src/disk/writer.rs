@@ -42,11 +42,15 @@ enum Write {
     /// Deletes the contact.
     Doubt,
     Distrust,
-    Snapshot {
-        manifest: Signed,
-        revision: Revision,
-        body: Bytes,
-    },
+    Snapshot(Fetched),
+    Compaction(Fetched),
+}
+
+/// A snapshot that was fetched.
+struct Fetched {
+    manifest: Signed,
+    revision: Revision,
+    body: Bytes,
 }
 
 impl Writer {
@@ -84,14 +88,24 @@ impl Writer {
         self.push(Write::Distrust);
     }
 
-    /// A snapshot was fetched.
+    /// A snapshot was fetched and installed: the frames to come follow it.
     pub(crate) fn snapshot(&self, manifest: Signed, revision: Revision, body: Bytes) {
         self.wants_snapshot.store(false, Ordering::Relaxed);
-        self.push(Write::Snapshot {
+        self.push(Write::Snapshot(Fetched {
             manifest,
             revision,
             body,
-        });
+        }));
+    }
+
+    /// A snapshot was fetched only to make the journal short: the frames to come follow what is in memory.
+    pub(crate) fn compaction(&self, manifest: Signed, revision: Revision, body: Bytes) {
+        self.wants_snapshot.store(false, Ordering::Relaxed);
+        self.push(Write::Compaction(Fetched {
+            manifest,
+            revision,
+            body,
+        }));
     }
 
     /// Whether a fresh snapshot is wanted.
@@ -127,6 +141,8 @@ struct Files {
     journal: Option<File>,
     /// The revision each journal record leads to, and where it ends.
     records: Vec<(Revision, u64)>,
+    /// A snapshot to make the journal short with, once a frame ends there.
+    waiting: Option<Fetched>,
 }
 
 impl Files {
@@ -139,6 +155,7 @@ impl Files {
             snapshot_bytes: restored.map_or(0, |restored| restored.snapshot_bytes),
             journal: None,
             records: restored.map_or_else(Vec::new, |restored| restored.records.clone()),
+            waiting: None,
         }
     }
 
@@ -150,11 +167,8 @@ impl Files {
         while let Some(write) = next {
             written = written.and_then(|()| match write {
                 Write::Frame { signed, from, to } => self.append(&signed, from, to),
-                Write::Snapshot {
-                    manifest,
-                    revision,
-                    body,
-                } => self.replace_snapshot(&manifest, revision, &body),
+                Write::Snapshot(fetched) => self.replace_snapshot(&fetched),
+                Write::Compaction(fetched) => self.compact(fetched),
                 Write::Contact(heard) => {
                     contact = Some(heard);
                     Ok(())
@@ -217,11 +231,39 @@ impl Files {
         journal.write_all(&record)?;
         self.records.push((to, end));
         self.at = Some(to);
+        match self.waiting.take() {
+            Some(fetched) if to < fetched.revision => self.waiting = Some(fetched),
+            Some(fetched) if to == fetched.revision => return self.replace_snapshot(&fetched),
+            // The frame led over it.
+            Some(_) => self.wants_snapshot.store(true, Ordering::Relaxed),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Puts a snapshot in place that was fetched beside the frames, if what is and comes in the journal follows it. The
+    /// frames of an edge that keeps a part lead over several revisions at once: nothing follows what is in between.
+    fn compact(&mut self, fetched: Fetched) -> io::Result<()> {
+        let revision = fetched.revision;
+        match self.at.filter(|at| at.epoch == revision.epoch) {
+            Some(at) if at < revision => self.waiting = Some(fetched),
+            Some(at) if at > revision && !self.records.iter().any(|(to, _)| *to == revision) => {
+                self.wants_snapshot.store(true, Ordering::Relaxed);
+            }
+            _ => return self.replace_snapshot(&fetched),
+        }
         Ok(())
     }
 
     /// Puts a snapshot in place and keeps of the journal what comes after it.
-    fn replace_snapshot(&mut self, manifest: &Signed, revision: Revision, body: &[u8]) -> io::Result<()> {
+    fn replace_snapshot(&mut self, fetched: &Fetched) -> io::Result<()> {
+        let Fetched {
+            manifest,
+            revision,
+            body,
+        } = fetched;
+        let revision = *revision;
+        self.waiting = None;
         if self.at.is_some() && revision <= self.base {
             return Ok(());
         }
@@ -278,6 +320,7 @@ impl Files {
     /// Nothing is appended any more until a snapshot is there to append to.
     fn give_up(&mut self) {
         self.at = None;
+        self.waiting = None;
         self.wants_snapshot.store(true, Ordering::Relaxed);
     }
 }

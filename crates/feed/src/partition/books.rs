@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sentinel_core::Revision;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
+use tokio::time::timeout;
 
 use super::effects::Effects;
 use super::ledger::Ledger;
@@ -18,11 +20,14 @@ use crate::state::ReplicaState;
 /// More changes than this are not taken down while the ledger is being made: it is begun again.
 const PENDING: usize = 50_000;
 
+/// The right to make them.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
 #[derive(Default)]
 pub(crate) struct Books {
     book: Mutex<Book>,
     /// One makes them, the others wait.
-    making: Turn<()>,
+    making: Arc<Turns<()>>,
     /// Counts the ledgers: what was made by one is not to be mixed with what another says.
     editions: AtomicU64,
 }
@@ -72,10 +77,19 @@ impl Books {
         *self.book() = Book::Closed;
     }
 
+    /// The right to make them, if nobody is making them.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        Arc::clone(&self.making).try_lock_owned().ok()
+    }
+
+    /// Waits until whoever is making them is done, but no longer than `limit`.
+    pub(crate) async fn made(&self, limit: Duration) {
+        timeout(limit, self.making.lock()).await.ok();
+    }
+
     /// Opens them, if they are not. `present` takes the state between two frames and calls back before the next one.
-    pub(crate) async fn open(&self, present: impl Fn(&dyn Fn()) -> Arc<ReplicaState>) {
-        let _turn = self.making.lock().await;
-        while !matches!(*self.book(), Book::Open { .. }) {
+    pub(crate) async fn open(&self, _turn: Turn, present: impl Fn(&dyn Fn()) -> Arc<ReplicaState>) {
+        while !self.is_open() {
             let made = self.editions.fetch_add(1, Ordering::Relaxed);
             let begin = || {
                 *self.book() = Book::Opening {
@@ -102,6 +116,10 @@ impl Books {
                 Err(_) => Book::Closed,
             };
         }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(*self.book(), Book::Open { .. })
     }
 
     /// Which edition this is; `None` while they are not open.

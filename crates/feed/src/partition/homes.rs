@@ -64,7 +64,7 @@ impl Homes {
                 (None, Some(tuple)) => {
                     next.tuples = next.tuples.saturating_add(1);
                     if let Some(said) = workspace_said_by(tuple) {
-                        next.workspace = Some(said);
+                        next.workspace = Some(next.workspace.map_or(said, |other| other.min(said)));
                     }
                 }
                 (Some(tuple), None) => {

@@ -70,15 +70,17 @@ impl Ledger {
             parts: Vec::new(),
             of: Vec::with_capacity(frame.changes.len()),
         };
+        // A frame can touch as many partitions as it has changes.
+        let mut places = HashMap::new();
         for change in &frame.changes {
-            let place = step.place(partition_of(change.fact(), &self.homes));
+            let place = step.place(partition_of(change.fact(), &self.homes), &mut places);
             step.of.push(place);
         }
         for (before, after) in &effects.changed {
             let Some(fact) = after.as_ref().or(before.as_ref()) else {
                 continue;
             };
-            let place = step.place(partition_of(fact, &self.homes));
+            let place = step.place(partition_of(fact, &self.homes), &mut places);
             if let Some((_, delta)) = step.parts.get_mut(place) {
                 *delta = delta
                     .plus(digest_of(after.as_ref()))
@@ -173,10 +175,10 @@ impl Ledger {
 }
 
 impl Step {
-    fn place(&mut self, partition: Partition) -> usize {
-        let found = self.parts.iter().position(|(known, _)| *known == partition);
-        found.unwrap_or_else(|| {
-            self.parts.push((partition, Digest::EMPTY));
+    /// The place of a partition among the parts, which `places` has for those that are there.
+    fn place(&mut self, partition: Partition, places: &mut HashMap<Partition, usize>) -> usize {
+        *places.entry(partition).or_insert_with_key(|partition| {
+            self.parts.push((partition.clone(), Digest::EMPTY));
             self.parts.len() - 1
         })
     }

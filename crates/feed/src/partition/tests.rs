@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sentinel_core::{Change, Revision};
 
@@ -125,7 +126,7 @@ fn a_part_has_what_belongs_to_it_and_what_belongs_to_nobody() {
 
 /// The books say of every part, at every revision, what the part itself says.
 async fn holds_for(replica: &Replica) {
-    replica.open_books().await;
+    replica.open_books(Duration::MAX).await;
     let state = replica.load_full();
     for interest in interests() {
         let part = state.narrowed(&interest).expect("a state");
@@ -206,7 +207,8 @@ async fn what_goes_over_to_another_workspace_has_the_books_made_anew() {
             delete(&format!("{name}#workspace@workspace:{here}")),
             put(&format!("{name}#workspace@workspace:{there}")),
         ],
-        vec![put(&format!("{name}#workspace@workspace:{there}"))],
+        // The smaller of two counts.
+        vec![put(&format!("{name}#workspace@workspace:{}", id(0)))],
         // It belongs to nobody now, and its share is left.
         vec![delete(&format!("{name}#workspace@workspace:{here}"))],
         // A share was there before anybody knew whose it was.
@@ -224,9 +226,35 @@ async fn what_goes_over_to_another_workspace_has_the_books_made_anew() {
 }
 
 #[tokio::test]
+async fn of_two_workspaces_the_smaller_counts_in_whatever_order_they_come() {
+    let (small, large) = (id(1), id(2));
+    let belongs = |n: u32, to: &str| format!("resource:docs/document/{n}#workspace@workspace:{to}");
+    let owner = |n: u32| put(&format!("resource:docs/document/{n}#owner@user:{}", id(9)));
+    let replica = control_plane();
+    holds_for(&replica).await;
+    let edition = replica.books().edition();
+    commit(
+        &replica,
+        vec![put(&belongs(70, &small)), put(&belongs(70, &large)), owner(70)],
+    );
+    commit(
+        &replica,
+        vec![put(&belongs(71, &large)), put(&belongs(71, &small)), owner(71)],
+    );
+    // One more that counts for nothing, and goes again.
+    commit(&replica, vec![put(&belongs(70, &id(3)))]);
+    commit(&replica, vec![delete(&belongs(70, &id(3)))]);
+    assert_eq!(replica.books().edition(), edition, "nothing went over");
+    holds_for(&replica).await;
+    commit(&replica, vec![delete(&belongs(70, &small))]);
+    assert_eq!(replica.books().edition(), None);
+    holds_for(&replica).await;
+}
+
+#[tokio::test]
 async fn frames_of_a_part_lead_from_one_state_of_it_to_another() {
     let replica = control_plane();
-    replica.open_books().await;
+    replica.open_books(Duration::MAX).await;
     let edition = replica.books().edition().expect("open");
     let before = replica.load_full();
     for n in 100..140_u32 {
@@ -281,8 +309,11 @@ async fn what_changes_while_the_books_are_made_is_in_them() {
             }
         }
     });
-    let (a, b) = tokio::join!(replica.open_books(), replica.open_books());
-    let ((), ()) = (a, b);
+    let (a, b) = tokio::join!(
+        replica.open_books(Duration::MAX),
+        replica.open_books(Duration::MAX)
+    );
+    assert!(a && b);
     writer.await.expect("no panic");
     let edition = replica.books().edition().expect("open");
     assert_eq!(replica.books().head(edition), Some(replica.load().revision()));

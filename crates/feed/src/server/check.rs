@@ -9,16 +9,14 @@ use sentinel_core::id::EdgeId;
 use tonic::Status;
 
 use super::FeedSource;
-use crate::question::{Answers, Asked};
+use crate::question::{Answers, Asked, CALLS_AT_ONCE};
 use crate::signed::Signed;
-
-/// How many calls of one edge are answered at a time, those that wait for a revision among them.
-const AT_ONCE: usize = 64;
 
 /// The longest that a question waits for a revision, whatever the edge says.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// How many calls of each edge are open. There are as many entries as edges that are asking.
+/// How many calls of each edge are open, those that wait for a revision among them. There are as many entries as edges
+/// that are asking.
 #[derive(Default)]
 pub(super) struct Questions {
     open: Arc<Mutex<HashMap<EdgeId, usize>>>,
@@ -43,7 +41,9 @@ impl Questions {
         let question = Asked::from_bytes(asked)
             .ok_or_else(|| Status::invalid_argument("these are no questions that this version knows"))?;
         let replica = source.replica();
-        let waited = replica.wait_for(question.at_least, question.budget.min(LONGEST));
+        // The other half is for the ways there and back: so that the edge hears that the revision is not here, and does
+        // not take this control plane for one that does not answer.
+        let waited = replica.wait_for(question.at_least, (question.budget / 2).min(LONGEST));
         if !waited.await {
             return Err(Status::failed_precondition("that revision is not here yet"));
         }
@@ -63,7 +63,7 @@ impl Questions {
     fn turn(&self, edge: EdgeId) -> Result<Turn, Status> {
         let mut open = lock(&self.open);
         let count = open.entry(edge).or_insert(0);
-        if *count >= AT_ONCE {
+        if *count >= CALLS_AT_ONCE {
             return Err(Status::resource_exhausted(
                 "too many questions of this edge at once",
             ));
@@ -96,14 +96,42 @@ fn lock(open: &Mutex<HashMap<EdgeId, usize>>) -> MutexGuard<'_, HashMap<EdgeId, 
 mod tests {
     use sentinel_core::{Clock as _, SystemClock, SystemRandom};
 
+    use std::pin::pin;
+
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::testing::{ControlPlane, rev};
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_revision_is_not_here_is_said_while_the_edge_still_waits() {
+        let plane: Arc<dyn FeedSource> = ControlPlane::new([]);
+        let edge = EdgeId::generate(SystemClock.now(), &SystemRandom);
+        let budget = Duration::from_millis(50);
+        let asked = Asked {
+            questions: vec![crate::question::Question::Role {
+                workspace: uuid::Uuid::from_u128(1).into(),
+                user: uuid::Uuid::from_u128(2).into(),
+                least: sentinel_core::WorkspaceRole::Viewer,
+            }],
+            at_least: rev(9),
+            nonce: [0; 16],
+            budget,
+        }
+        .to_bytes();
+        let questions = Questions::default();
+        let answer = pin!(questions.answer(&plane, edge, &asked));
+        let said = timeout(budget * 3 / 4, answer).await.expect("in time");
+        let status = said.map(|_| ()).expect_err("no answer");
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    }
 
     #[test]
     fn one_edge_does_not_take_all_the_turns() {
         let questions = Questions::default();
         let edge = || EdgeId::generate(SystemClock.now(), &SystemRandom);
         let (greedy, modest) = (edge(), edge());
-        let turns: Vec<Turn> = (0..AT_ONCE)
+        let turns: Vec<Turn> = (0..CALLS_AT_ONCE)
             .map(|_| questions.turn(greedy).expect("a turn"))
             .collect();
         let refused = questions.turn(greedy).expect_err("too many");

@@ -2,16 +2,16 @@
 //! changed meanwhile, out of the change log in the database. One is made for all that come from the same revision.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sentinel_core::{Change, Revision};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::sleep;
 
 use super::{FeedSource, SourceUnavailable};
 use crate::frame::Frame;
-use crate::interest::Interest;
+use crate::interest::{Fingerprint, Interest};
 use crate::partition::{Homes, key_of, partition_of};
 
 /// More changes than this are not read from the log: a snapshot is as good.
@@ -21,14 +21,35 @@ pub(super) const MOST: usize = 50_000;
 const KEEP: usize = 8;
 const KEEP_FOR: Duration = Duration::from_secs(30);
 
-/// The passages that were made last. Only one is made at a time, so that a herd does not fall upon the database.
-#[derive(Default)]
+/// How many are made at a time, so that a herd does not fall upon the database.
+const MAKING: usize = 2;
+
+/// The passages that were made last.
 pub(super) struct Passages {
-    recent: Mutex<VecDeque<(Interest, Weak<Frame>)>>,
+    slots: std::sync::Mutex<HashMap<Way, Weak<Slot>>>,
+    kept: Arc<std::sync::Mutex<Kept>>,
+    making: Semaphore,
 }
 
+/// Who goes it, and from where.
+type Way = (Fingerprint, Revision);
+
+/// The passage of one way. Locked while it is made, so that all who come the same way meanwhile get that one.
+type Slot = Mutex<Option<Arc<Frame>>>;
+
+/// The slots that were filled last, oldest first.
+type Kept = VecDeque<Arc<Slot>>;
+
 impl Passages {
-    /// A frame from a revision to one that memory reaches back to; `None` if there is none.
+    pub(super) fn new() -> Self {
+        Self {
+            slots: std::sync::Mutex::default(),
+            kept: Arc::default(),
+            making: Semaphore::new(MAKING),
+        }
+    }
+
+    /// A frame from a revision to one that memory reaches back to; `None` if there is none. It can be dropped at any time.
     pub(super) async fn find(
         &self,
         source: &Arc<dyn FeedSource>,
@@ -39,14 +60,32 @@ impl Passages {
         if !interest.workspaces().is_all() {
             return Ok(None);
         }
-        let mut recent = self.recent.lock().await;
-        recent.retain(|(_, frame)| frame.strong_count() > 0);
-        for (known, frame) in recent.iter() {
-            let Some(frame) = frame.upgrade() else { continue };
-            if known == interest && frame.from == from && leads_on(source, interest, frame.to).await? {
-                return Ok(Some(frame));
-            }
+        let slot = self.slot((interest.fingerprint(), from));
+        let mut known = slot.lock().await;
+        if let Some(frame) = &*known
+            && leads_on(source, interest, frame.to).await?
+        {
+            return Ok(Some(Arc::clone(frame)));
         }
+        let made = self.make(source, interest, from).await?.map(Arc::new);
+        known.clone_from(&made);
+        drop(known);
+        if made.is_some() {
+            self.keep(&slot);
+        }
+        Ok(made)
+    }
+
+    async fn make(
+        &self,
+        source: &Arc<dyn FeedSource>,
+        interest: &Interest,
+        from: Revision,
+    ) -> Result<Option<Frame>, SourceUnavailable> {
+        // It is never closed.
+        let Ok(_turn) = self.making.acquire().await else {
+            return Ok(None);
+        };
         let state = source.replica().load_full();
         let to = state.revision();
         if from.epoch != to.epoch || from >= to {
@@ -60,27 +99,53 @@ impl Passages {
         } else {
             source.replica().books().digest(interest, to)
         };
-        let Some(digest) = digest else { return Ok(None) };
-        let frame = Arc::new(Frame {
+        Ok(digest.map(|digest| Frame {
             from,
             to,
             changes: last_words(changes, interest),
             digest,
-        });
-        if recent.len() < KEEP {
-            recent.push_back((interest.clone(), Arc::downgrade(&frame)));
-            let kept = Arc::clone(&frame);
-            tokio::spawn(async move {
-                sleep(KEEP_FOR).await;
-                drop(kept);
-            });
+        }))
+    }
+
+    fn slot(&self, way: Way) -> Arc<Slot> {
+        let mut slots = lock(&self.slots);
+        if let Some(slot) = slots.get(&way).and_then(Weak::upgrade) {
+            return slot;
         }
-        Ok(Some(frame))
+        slots.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::new(Slot::default());
+        slots.insert(way, Arc::downgrade(&slot));
+        slot
+    }
+
+    /// For those who come a moment later, in place of the one that was kept for the longest time.
+    fn keep(&self, slot: &Arc<Slot>) {
+        let mut kept = lock(&self.kept);
+        forget(&mut kept, slot);
+        if kept.len() >= KEEP {
+            kept.pop_front();
+        }
+        kept.push_back(Arc::clone(slot));
+        let (all, slot) = (Arc::clone(&self.kept), Arc::downgrade(slot));
+        tokio::spawn(async move {
+            sleep(KEEP_FOR).await;
+            if let Some(slot) = slot.upgrade() {
+                forget(&mut lock(&all), &slot);
+            }
+        });
     }
 }
 
+fn forget(kept: &mut Kept, slot: &Arc<Slot>) {
+    kept.retain(|one| !Arc::ptr_eq(one, slot));
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether what comes after a revision is in memory.
-async fn leads_on(
+pub(super) async fn leads_on(
     source: &Arc<dyn FeedSource>,
     interest: &Interest,
     to: Revision,
@@ -118,9 +183,13 @@ fn last_words(changes: Vec<Change>, interest: &Interest) -> Vec<Change> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
+    use tokio::time::timeout;
+
     use super::*;
     use crate::interest::Extent;
-    use crate::testing::tuple;
+    use crate::testing::{ControlPlane, rev, tuple};
 
     #[test]
     fn only_the_last_word_on_each_fact_is_said() {
@@ -140,5 +209,60 @@ mod tests {
         assert_eq!(all, changes[2..]);
         let none = Interest::new(Extent::Of([].into()), Extent::All);
         assert_eq!(last_words(changes.clone(), &none), changes[2..4]);
+    }
+
+    fn of_services(names: &[&str]) -> Interest {
+        let names = names.iter().map(|name| name.parse().expect("a name"));
+        Interest::new(Extent::Of(names.collect()), Extent::All)
+    }
+
+    /// A control plane whose past is in its database only.
+    async fn plane() -> (Arc<ControlPlane>, Arc<dyn FeedSource>) {
+        let plane = ControlPlane::new([]);
+        plane.archive_reaches_back.store(true, Ordering::SeqCst);
+        for n in 0..30 {
+            plane.add("a", &n.to_string());
+        }
+        plane.restart();
+        plane.state();
+        let source = Arc::clone(&plane) as Arc<dyn FeedSource>;
+        source.replica().open_books(Duration::MAX).await;
+        (plane, source)
+    }
+
+    #[tokio::test]
+    async fn the_last_ways_are_known_however_many_there_were() {
+        let (plane, source) = plane().await;
+        let passages = Passages::new();
+        let reads = || plane.archive_reads.load(Ordering::SeqCst);
+        let all = Interest::all();
+        for n in 1..=12 {
+            let found = passages.find(&source, &all, rev(n)).await;
+            assert!(found.expect("it answers").is_some());
+        }
+        assert_eq!(reads(), 12);
+        for n in 5..=12 {
+            let found = passages.find(&source, &all, rev(n)).await;
+            let frame = found.expect("it answers").expect("a passage");
+            assert_eq!((frame.from, frame.to), (rev(n), rev(31)));
+        }
+        assert_eq!(reads(), 12);
+        // What another interest is told is another thing.
+        let found = passages.find(&source, &of_services(&["docs"]), rev(12)).await;
+        assert!(found.expect("it answers").is_some());
+        assert_eq!(reads(), 13);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_database_holds_nobody_up_who_comes_another_way() {
+        let (plane, source) = plane().await;
+        plane.hold_archive(rev(1));
+        let passages = Passages::new();
+        let all = Interest::all();
+        let mut held = std::pin::pin!(passages.find(&source, &all, rev(1)));
+        let first = timeout(Duration::from_secs(1), &mut held).await;
+        assert!(first.is_err(), "it is held");
+        let other = timeout(Duration::from_secs(1), passages.find(&source, &all, rev(2))).await;
+        assert!(other.expect("not held").expect("it answers").is_some());
     }
 }

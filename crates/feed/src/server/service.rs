@@ -59,7 +59,7 @@ impl Service {
                 source,
                 frames: SignedFrames::default(),
                 lines: Lines::default(),
-                passages: Passages::default(),
+                passages: Passages::new(),
                 snapshots: Snapshots::new(),
                 questions: Questions::default(),
                 present: PresentEdges::default(),
@@ -149,14 +149,9 @@ impl Feed for Service {
             announcement,
             queue,
         );
-        let (subscriber, present) = (
-            subscriber.asked_at(asked_at),
-            self.shared.present.enter(key, edge),
-        );
-        tokio::spawn(async move {
-            subscriber.run().await;
-            drop(present);
-        });
+        // As of before the key was looked up.
+        let present = self.shared.present.enter(key, edge, asked_at);
+        tokio::spawn(subscriber.asked_at(asked_at).run(present));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
 use super::FeedSource;
+use super::passage::leads_on;
 use crate::interest::{Fingerprint, Interest};
 use crate::machine;
 use crate::signed::Signed;
@@ -30,12 +31,17 @@ const WAITING: usize = 256;
 /// How long they wait: less than an edge waits for the first word.
 const TURN: Duration = Duration::from_secs(8);
 
+/// How long a snapshot of a part waits for the books: less than an edge does.
+const BOOKS: Duration = Duration::from_secs(8);
+
 /// A snapshot for edges. It is freed when it is not fresh any more and nobody is sent it.
 pub(super) struct Snapshot {
     pub(super) manifest: Signed,
     pub(super) body: Bytes,
     made: Instant,
     revision: Revision,
+    /// How often the state had been replaced as a whole.
+    installs: u64,
 }
 
 /// The last snapshot of an interest.
@@ -45,11 +51,14 @@ pub(super) struct Snapshots {
     last: std::sync::Mutex<HashMap<Fingerprint, Weak<Slot>>>,
     downloads: Arc<Semaphore>,
     waiting: Semaphore,
+    /// For copies of a part of the state: one at a time is in memory.
+    narrowing: Arc<Semaphore>,
 }
 
 /// The right to fetch a snapshot, and the place where those of the interest are found.
 pub(super) struct Turn {
     _download: OwnedSemaphorePermit,
+    narrowing: Arc<Semaphore>,
     interest: Interest,
     slot: Arc<Slot>,
 }
@@ -60,6 +69,7 @@ impl Snapshots {
             last: std::sync::Mutex::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             waiting: Semaphore::new(WAITING),
+            narrowing: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -73,6 +83,7 @@ impl Snapshots {
         };
         Ok(Turn {
             _download: download,
+            narrowing: Arc::clone(&self.narrowing),
             slot: self.slot(interest.fingerprint()),
             interest,
         })
@@ -91,17 +102,23 @@ impl Snapshots {
 }
 
 impl Turn {
-    /// A snapshot that is at most a moment old; `None` if it cannot be made.
+    /// A snapshot that is at most a moment old and that frames lead on from; `None` if it cannot be made.
     pub(super) async fn snapshot(&self, source: &Arc<dyn FeedSource>) -> Option<Arc<Snapshot>> {
         // Held while one is made, so that all who ask meanwhile get that one.
         let mut last = self.slot.lock().await;
+        // First, so that they reach back to the snapshot: no frame would lead on from it else.
+        if !self.interest.is_all() && !source.replica().open_books(BOOKS).await {
+            tracing::warn!(interest = %self.interest, "a part of the state cannot be given to edges yet");
+            return None;
+        }
+        let installs = source.replica().installs();
         let state = source.replica().load_full();
         let revision = state.revision();
         if let Some(snapshot) = last.upgrade()
-            && snapshot.revision.epoch == revision.epoch
-            // A newer one is from a history that was rolled back.
-            && snapshot.revision <= revision
+            // Else it may be one of a history that was rolled back.
+            && snapshot.installs == installs
             && snapshot.made.elapsed() < FRESH
+            && leads_on(source, &self.interest, snapshot.revision).await.is_ok_and(|leads_on| leads_on)
         {
             return Some(snapshot);
         }
@@ -115,6 +132,7 @@ impl Turn {
             body: encoded.body.into(),
             made,
             revision,
+            installs,
         });
         *last = Arc::downgrade(&snapshot);
         drop(last);
@@ -131,6 +149,7 @@ impl Turn {
         if self.interest.is_all() {
             return machine::blocking(move || encode(&state)).await.ok();
         }
+        let _one = self.narrowing.acquire().await.ok()?;
         let (interest, revision) = (self.interest.clone(), state.revision());
         let narrowed = machine::blocking(move || state.narrowed(&interest).map(|part| encode(&part)));
         let encoded = narrowed

@@ -17,6 +17,7 @@ use tonic::Status;
 use super::HEARTBEAT;
 use super::announcement::Announcement;
 use super::lines::Line;
+use super::present::Present;
 use super::service::{SLOW, Shared, unavailable};
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat};
@@ -24,14 +25,23 @@ use crate::interest::Interest;
 use crate::proto::{Message, Reset, message};
 use crate::signed::Signed;
 
-/// Every how many beats it is asked again whether the edge is enrolled.
-const ENROLMENT_CHECK: u64 = 4;
+/// Every how many beats it is looked at again what the edge announced.
+const ANNOUNCEMENT_CHECK: u64 = 4;
+
+/// How often it is asked again whether the edge is enrolled.
+const ENROLMENT_CHECK: Duration = Duration::from_secs(1);
 
 /// A signed frame that is larger is not sent: the edge fetches a snapshot, which comes in pieces.
 const MAX_FRAME: usize = 32 << 20;
 
 /// How long an edge may be ahead.
 const AHEAD: Duration = Duration::from_secs(1);
+
+/// How long an edge waits for the way over what memory does not have any more: less than it may go without a word.
+const PASSAGE: Duration = Duration::from_secs(1);
+
+/// How long an edge waits for the books at a time: a beat, so that it goes on hearing of itself.
+const BOOKS: Duration = HEARTBEAT;
 
 /// How long a change that was applied may need to be found in the log.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -42,6 +52,18 @@ struct Sighting {
     digest: Digest,
     age: Duration,
     at: Instant,
+    /// How often the state had been replaced as a whole.
+    installs: u64,
+}
+
+/// What an edge heard last: that it stands at this revision, which was the newest so long ago.
+struct Word {
+    head: Revision,
+    digest: Digest,
+    age: Duration,
+    at: Instant,
+    /// How often the state had been replaced as a whole.
+    installs: u64,
 }
 
 /// Why a subscription ends.
@@ -68,6 +90,7 @@ pub(super) struct Subscriber {
     ticks: u64,
     queue: mpsc::Sender<Result<Message, Status>>,
     pending: Option<Sighting>,
+    last_word: Option<Word>,
     ahead_since: Option<Instant>,
     /// When the edge's request came.
     asked_at: Instant,
@@ -96,6 +119,7 @@ impl Subscriber {
             ticks: 0,
             queue,
             pending: None,
+            last_word: None,
             ahead_since: None,
             asked_at: Instant::now(),
         }
@@ -106,9 +130,16 @@ impl Subscriber {
         Self { asked_at, ..self }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Serves the edge for as long as it is there and enrolled.
+    pub(super) async fn run(mut self, present: Present) {
         tracing::info!(edge.id = %self.edge, revision = %self.sent, interest = %self.interest, "an edge subscribed");
-        let end = self.serve().await;
+        let lost = lost_enrolment(Arc::clone(&self.shared), self.edge, present);
+        // By time, however slowly the edge reads: it must not keep by that what was taken from it.
+        let end = tokio::select! {
+            biased;
+            status = lost => Err(End::Status(status)),
+            end = self.serve() => end,
+        };
         let reason = match end {
             Ok(never) => match never {},
             Err(End::Gone) => "the edge went away or does not read",
@@ -161,13 +192,7 @@ impl Subscriber {
 
     async fn on_tick(&mut self) -> Result<(), End> {
         self.ticks += 1;
-        if self.ticks.is_multiple_of(ENROLMENT_CHECK) {
-            let check = self.shared.source.still_enrolled(self.edge);
-            // A database that hangs must not hold back what the edge is to hear: it is asked again.
-            if timeout(HEARTBEAT, check).await == Ok(false) {
-                let status = Status::unauthenticated("the edge key is not enrolled any more");
-                return Err(End::Status(status));
-            }
+        if self.ticks.is_multiple_of(ANNOUNCEMENT_CHECK) {
             self.announcement.pass_on(&*self.shared.source, self.edge).await;
         }
         if self.pending.is_some() {
@@ -175,20 +200,35 @@ impl Subscriber {
             self.catch_up().await?;
         }
         self.check_not_ahead()?;
-        if self.line.is_some() {
-            // They may have been closed since: the state was replaced.
-            self.shared.source.replica().open_books().await;
+        // They may have been closed since: the state was replaced, or something went over to another workspace.
+        if self.line.is_some() && !self.shared.source.replica().open_books(BOOKS).await {
+            return self.repeat().await;
         }
         self.sight();
         self.heartbeat_if_due().await
     }
 
+    /// Says again what the edge heard last, grown older: nothing newer can be said until the books are made.
+    async fn repeat(&mut self) -> Result<(), End> {
+        self.check_epoch()?;
+        let installs = self.shared.source.replica().installs();
+        let still_so = |word: &&Word| word.head == self.sent && word.installs == installs;
+        let Some(word) = self.last_word.as_ref().filter(still_so) else {
+            return Ok(());
+        };
+        let age = word.age.saturating_add(word.at.elapsed());
+        self.beat(word.head, word.digest, age).await
+    }
+
     /// Looks at the head. A control plane that was never in touch itself has nothing to say.
     fn sight(&mut self) {
-        let (Some(age), state) = self.shared.source.replica().sight() else {
+        let replica = self.shared.source.replica();
+        let installs = replica.installs();
+        let (Some(age), state) = replica.sight() else {
             return;
         };
         self.pending = Some(Sighting {
+            installs,
             head: state.revision(),
             digest: state.digest(),
             age,
@@ -204,12 +244,24 @@ impl Subscriber {
         let Some((head, digest)) = self.vouched(&sighting) else {
             return Ok(());
         };
+        self.last_word = Some(Word {
+            head,
+            digest,
+            age: sighting.age,
+            at: sighting.at,
+            installs: sighting.installs,
+        });
+        let age = sighting.age.saturating_add(sighting.at.elapsed());
+        self.beat(head, digest, age).await
+    }
+
+    async fn beat(&mut self, head: Revision, digest: Digest, age: Duration) -> Result<(), End> {
         self.sequence += 1;
         let heartbeat = Heartbeat {
             head,
             digest,
             sent_at: self.shared.source.now(),
-            age: sighting.age.saturating_add(sighting.at.elapsed()),
+            age,
             nonce: self.nonce,
             sequence: self.sequence,
             since: self.asked_at.elapsed(),
@@ -259,10 +311,12 @@ impl Subscriber {
         Ok(frames.is_empty())
     }
 
-    /// Sends the next frames of the interest. Whether there were none.
+    /// Sends the next frames of the interest. Whether there were none, or cannot be any yet.
     async fn follow_line(&mut self, line: &Line) -> Result<bool, End> {
         let source = &self.shared.source;
-        source.replica().open_books().await;
+        if !source.replica().open_books(BOOKS).await {
+            return Ok(true);
+        }
         let Some(frames) = line.since(source, self.sent) else {
             return self.take_passage().await;
         };
@@ -275,7 +329,12 @@ impl Subscriber {
     /// Over what memory does not have any more, by the log in the database, or by a snapshot.
     async fn take_passage(&mut self) -> Result<bool, End> {
         let (shared, sent) = (&self.shared, self.sent);
-        let found = shared.passages.find(&shared.source, &self.interest, sent).await;
+        let find = shared.passages.find(&shared.source, &self.interest, sent);
+        let found = tokio::select! {
+            biased;
+            () = self.queue.closed() => return Err(End::Gone),
+            found = timeout(PASSAGE, find) => found.map_err(|_| End::Reset)?,
+        };
         let frame = found.map_err(|error| End::Status(unavailable(&error)))?;
         self.send_frame(&*frame.ok_or(End::Reset)?).await?;
         Ok(false)
@@ -350,6 +409,20 @@ impl Subscriber {
         match timeout(SLOW, self.queue.send(Ok(message))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
+        }
+    }
+}
+
+/// Looks every second whether the edge is enrolled, and ends when it is not.
+async fn lost_enrolment(shared: Arc<Shared>, edge: EdgeId, present: Present) -> Status {
+    loop {
+        sleep(ENROLMENT_CHECK).await;
+        let began = Instant::now();
+        // A database that hangs says nothing: it is asked again.
+        match timeout(HEARTBEAT, shared.source.still_enrolled(edge)).await {
+            Ok(true) => present.seen(began),
+            Ok(false) => return Status::unauthenticated("the edge key is not enrolled any more"),
+            Err(_) => {}
         }
     }
 }

@@ -48,6 +48,7 @@ pub(crate) struct ControlPlane {
     archive: Mutex<Vec<Arc<Frame>>>,
     pub(crate) archive_reaches_back: AtomicBool,
     pub(crate) archive_reads: std::sync::atomic::AtomicUsize,
+    archive_held: Mutex<Option<Revision>>,
     /// How much was signed, and how many frames of it.
     pub(crate) signatures: std::sync::atomic::AtomicUsize,
     pub(crate) sealed_frames: std::sync::atomic::AtomicUsize,
@@ -61,6 +62,7 @@ enum Checks {
     Answered,
     Held,
     Replayed,
+    Refused(tonic::Code),
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,6 +90,7 @@ impl ControlPlane {
             archive: Mutex::default(),
             archive_reaches_back: AtomicBool::new(false),
             archive_reads: 0.into(),
+            archive_held: Mutex::default(),
             signatures: 0.into(),
             sealed_frames: 0.into(),
             checks: tokio::sync::watch::Sender::new(Checks::Answered),
@@ -128,6 +131,16 @@ impl ControlPlane {
     pub(crate) fn restart(&self) {
         self.trim();
         self.replica.install(ReplicaState::clone(&self.state()));
+    }
+
+    /// What follows this revision is never read out of the archive.
+    pub(crate) fn hold_archive(&self, from: Revision) {
+        lock(&self.archive_held).replace(from);
+    }
+
+    /// Questions are refused.
+    pub(crate) fn refuse_checks(&self, code: tonic::Code) {
+        self.checks.send_replace(Checks::Refused(code));
     }
 
     /// Questions are not answered any more.
@@ -310,6 +323,10 @@ impl FeedSource for ControlPlane {
             return Ok(None);
         }
         self.archive_reads.fetch_add(1, Ordering::SeqCst);
+        let is_held = *lock(&self.archive_held) == Some(from);
+        if is_held {
+            std::future::pending::<()>().await;
+        }
         let archive = lock(&self.archive);
         let frames = archive
             .iter()
@@ -341,9 +358,13 @@ impl Feed for Scripted {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Signed>, Status> {
         let mut checks = self.plane.checks.subscribe();
         let checks = checks.wait_for(|checks| *checks != Checks::Held).await;
-        if *checks.expect("the plane lives") == Checks::Replayed {
+        let checks = *checks.expect("the plane lives");
+        if checks == Checks::Replayed {
             let last = lock(&self.plane.last_check).clone();
             return Ok(Response::new(last.expect("one was answered")));
+        }
+        if let Checks::Refused(code) = checks {
+            return Err(Status::new(code, "as the test says"));
         }
         let answer = self.truth.check(request).await?;
         lock(&self.plane.last_check).replace(answer.get_ref().clone());

@@ -193,3 +193,44 @@ async fn an_edge_whose_key_was_withdrawn_is_not_answered() {
     let replica = stage.edge.replica.clone();
     eventually(|| replica.age() > Some(Duration::from_millis(500))).await;
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_the_questions_of_one_keeps_no_other_from_asking() {
+    let stage = stage().await;
+    let asker = &stage.edge.asker;
+    let ask = async || asker.ask(&[may(ANN)], rev(1), LONG).await;
+    for _ in 0..20 {
+        stage.plane.refuse_checks(tonic::Code::ResourceExhausted);
+        let busy = ask().await;
+        assert!(matches!(busy, Err(AskError::Busy)), "{busy:?}");
+        stage.plane.refuse_checks(tonic::Code::InvalidArgument);
+        let refused = ask().await;
+        assert!(matches!(refused, Err(AskError::Refused(_))), "{refused:?}");
+    }
+    stage.plane.refuse_checks(tonic::Code::Unavailable);
+    for _ in 0..5 {
+        let refused = ask().await;
+        assert!(matches!(refused, Err(AskError::Refused(_))), "{refused:?}");
+    }
+    let resting = ask().await;
+    assert!(matches!(resting, Err(AskError::Resting)), "{resting:?}");
+}
+
+#[tokio::test]
+async fn no_more_is_asked_at_a_time_than_is_answered() {
+    let stage = stage().await;
+    stage.plane.hold_checks();
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let asker = stage.edge.asker.clone();
+        waiting.spawn(async move { asker.ask(&[may(ANN)], rev(1), LONG).await });
+    }
+    // All of them have asked now.
+    tokio::task::yield_now().await;
+    let more = stage.edge.asker.ask(&[may(ANN)], rev(1), Duration::ZERO).await;
+    assert!(matches!(more, Err(AskError::Busy)), "{more:?}");
+    stage.plane.release_checks();
+    for answers in waiting.join_all().await {
+        assert!(answers.is_ok(), "{answers:?}");
+    }
+}

@@ -70,6 +70,26 @@ async fn a_frame_behind_a_gap_is_refused_and_the_edge_catches_up() {
 }
 
 #[tokio::test]
+async fn a_change_that_cannot_be_applied_twice_is_led_past_by_a_snapshot() {
+    let mut stage = stage().await;
+    let mut odd = frame(1, 2, "c");
+    // No relation of a group.
+    odd.changes = vec![Change::Put(
+        "tuple group:a#unheard_of@user:c".parse().expect("a fact"),
+    )];
+    for _ in 0..2 {
+        let odd = stage.plane.frame(&odd);
+        stage.plane.script(move |_| vec![odd]);
+    }
+    stage.relay.cut();
+    stage.edge.fails_with("cannot be applied by this version").await;
+    stage.edge.status_is(|status| status.snapshots == 2).await;
+    assert!(stage.plane.script_played());
+    stage.edge.reaches(stage.plane.add("a", "x")).await;
+    assert_equal(&stage.edge.replica.load(), &stage.plane.state());
+}
+
+#[tokio::test]
 async fn a_frame_with_another_digest_is_refused_and_a_snapshot_is_fetched() {
     let mut stage = stage().await;
     let mut wrong = frame(1, 2, "c");

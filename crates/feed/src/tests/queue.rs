@@ -9,10 +9,12 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 use tonic::transport::Endpoint;
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Heartbeat};
+use crate::interest::{Extent, Interest};
 use crate::proto::feed_client::FeedClient;
 use crate::proto::feed_server::Feed as _;
-use crate::proto::{SubscribeRequest, message};
+use crate::proto::{CheckRequest, SubscribeRequest, message};
+use crate::question::{Asked, Question};
 use crate::server::{FeedSource, Service};
 use crate::signed::Signed;
 use crate::testing::{ControlPlane, rev, tuple};
@@ -86,6 +88,78 @@ async fn who_does_not_read_at_all_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_reads_slowly_does_not_keep_what_was_taken_from_it() {
+    let plane = ControlPlane::new([]);
+    let service = Service::new(Arc::clone(&plane) as Arc<dyn FeedSource>);
+    let key = plane.enrol();
+    commit_many(&plane, 400);
+    let mut stream = service
+        .subscribe(subscribe(&key))
+        .await
+        .expect("served")
+        .into_inner();
+    let asked = Asked {
+        questions: vec![Question::Role {
+            workspace: uuid::Uuid::from_u128(1).into(),
+            user: uuid::Uuid::from_u128(2).into(),
+            least: sentinel_core::WorkspaceRole::Viewer,
+        }],
+        at_least: rev(1),
+        nonce: [0; 16],
+        budget: Duration::from_secs(1),
+    };
+    let check = async || {
+        let bearer = format!("Bearer {}", key.secret().expose());
+        let mut request = Request::new(CheckRequest {
+            asked: asked.to_bytes().into(),
+        });
+        let value = bearer.parse().expect("a header value");
+        request.metadata_mut().insert("authorization", value);
+        service
+            .check(request)
+            .await
+            .map(drop)
+            .map_err(|status| status.code())
+    };
+    for _ in 0..3 {
+        stream.next().await.expect("not ended").expect("a frame");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(check().await, Ok(()));
+    }
+    plane.revoke(&key);
+    stream.next().await.expect("not ended").expect("a frame");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(check().await, Err(tonic::Code::Unauthenticated));
+    let mut rest: Vec<_> = stream.collect().await;
+    let last = rest.pop().expect("why it ended");
+    assert_eq!(
+        last.err().map(|status| status.code()),
+        Some(tonic::Code::Unauthenticated)
+    );
+    assert!(rest.len() < 20, "{} more frames", rest.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_log_in_the_database_is_told_to_start_afresh() {
+    let plane = ControlPlane::new([]);
+    plane
+        .archive_reaches_back
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    commit_many(&plane, 5);
+    plane.restart();
+    plane.hold_archive(rev(1));
+    let service = Service::new(Arc::clone(&plane) as Arc<dyn FeedSource>);
+    let request = subscribe(&plane.enrol());
+    let mut stream = service.subscribe(request).await.expect("served").into_inner();
+    let first = tokio::time::timeout(Duration::from_secs(2), stream.next()).await;
+    let first = first
+        .expect("while the edge waits")
+        .expect("not ended")
+        .expect("no error");
+    assert!(matches!(first.message, Some(message::Message::Reset(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_come_four_times_a_second_and_never_before_the_frames_they_speak_of() {
     let plane = ControlPlane::new([]);
     let service = Service::new(Arc::clone(&plane) as Arc<dyn FeedSource>);
@@ -112,6 +186,40 @@ async fn heartbeats_come_four_times_a_second_and_never_before_the_frames_they_sp
         }
     }
     assert!(begin.elapsed() <= Duration::from_secs(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_a_part_hears_of_itself_while_the_books_are_made() {
+    let plane = ControlPlane::new([]);
+    let source = Arc::clone(&plane) as Arc<dyn FeedSource>;
+    let service = Service::new(Arc::clone(&source));
+    let interest = Interest::new(Extent::Of(["docs".parse().expect("a name")].into()), Extent::All);
+    let mut request = subscribe(&plane.enrol());
+    request.get_mut().interest = interest.to_proto();
+    let mut stream = service.subscribe(request).await.expect("served").into_inner();
+    let mut beat = async || {
+        let next = tokio::time::timeout(Duration::from_secs(2), stream.next()).await;
+        let message = next.expect("a word").expect("not ended").expect("no error");
+        match message.message {
+            Some(message::Message::Heartbeat(signed)) => {
+                let signed = Signed::from_proto(signed);
+                Heartbeat::open_for(&signed, plane.key.public(), interest.fingerprint()).expect("signed")
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((beat().await.head, beat().await.age), (rev(1), Duration::ZERO));
+    let books = source.replica().books();
+    let making = books.turn().expect("nobody makes them");
+    books.close();
+    let mut age = Duration::ZERO;
+    for _ in 0..8 {
+        let older = beat().await;
+        assert!(older.head == rev(1) && older.age > age, "{older:?}");
+        age = older.age;
+    }
+    drop(making);
+    while beat().await.age > Duration::ZERO {}
 }
 
 #[tokio::test]

@@ -120,6 +120,26 @@ pub(crate) async fn all_current(tx: &mut Tx) -> Result<Vec<ServiceModel>, StoreE
     .collect()
 }
 
+/// Which version of every service's model is the current one, and when it was written, in the order of [`all_current`].
+pub(in crate::relations) async fn heads(
+    tx: &mut Tx,
+) -> Result<Vec<(ServiceName, u64, Timestamp)>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        (String, i64, Timestamp),
+        "SELECT m.service_name, m.version, m.created_at FROM service_models AS m
+          WHERE m.version = (SELECT MAX(o.version) FROM service_models AS o WHERE o.service_name = m.service_name)
+          ORDER BY m.service_name",
+    )
+    .await?;
+    let head = |(name, version, at): (String, i64, Timestamp)| {
+        let corrupt = |column| StoreError::corrupt("service_models", column, &name);
+        let service = name.parse().map_err(|_| corrupt("service_name"))?;
+        Ok((service, version.try_into().map_err(|_| corrupt("version"))?, at))
+    };
+    rows.into_iter().map(head).collect()
+}
+
 pub(in crate::relations) async fn insert(tx: &mut Tx, model: &ServiceModel) -> Result<(), StoreError> {
     execute!(
         tx,

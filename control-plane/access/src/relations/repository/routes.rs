@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sentinel_core::Timestamp;
 use sentinel_core::id::EdgeId;
 use sentinel_core::name::ServiceName;
-use sentinel_store::{Sql, StoreError, Tx, execute, fetch_all};
+use sentinel_store::{Sql, StoreError, Tx, execute, fetch_all, fetch_scalar_optional, sql_for_update};
 use uuid::Uuid;
 
 use crate::relations::{BrokenRoute, RouteNeed};
@@ -72,6 +72,13 @@ pub(in crate::relations) async fn of_service(
     .into_iter()
     .map(BrokenRoute::try_from)
     .collect()
+}
+
+/// Whoever changes what an edge needs waits here for whoever is at it.
+pub(in crate::relations) async fn lock_edge(tx: &mut Tx, edge: EdgeId) -> Result<(), StoreError> {
+    const LOCK: Sql = sql_for_update!("SELECT id FROM edges WHERE id = $1");
+    fetch_scalar_optional!(tx, Uuid, LOCK, edge.as_uuid()).await?;
+    Ok(())
 }
 
 pub(in crate::relations) async fn delete_of_edge(tx: &mut Tx, edge: EdgeId) -> Result<(), StoreError> {

@@ -24,8 +24,10 @@ use crate::extract::asking::Pass;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a reader may take nothing.
 const SLOW: Duration = Duration::from_secs(10);
-/// How many revisions are read from the log at once. Each may have a thousand changes.
-const BATCH: u32 = 50;
+/// How many revisions are read from the log at once. Each may have a thousand changes, of all services.
+const BATCH: u32 = 4;
+/// After how many revisions of the log a reader is told at least how far the stream is.
+const TELL_EVERY: u64 = 50;
 
 /// A stream on its way.
 pub(super) struct Stream {
@@ -105,7 +107,8 @@ impl Stream {
         let _turn = self.app.questions.readers.acquire().await;
         let mut tx = self.app.database().read().await?;
         Ok(match tx.changes_after(self.at, BATCH).await? {
-            ChangesAfter::Changes(logged) => Some(logged),
+            // While a slow reader is waited for nothing is held that is not for him.
+            ChangesAfter::Changes(logged) => Some(self.filter.own(logged)),
             ChangesAfter::TooOld => None,
         })
     }
@@ -157,14 +160,18 @@ impl Stream {
     }
 
     async fn tell_logged(&mut self, mut logged: Vec<LoggedChanges>) -> Result<(), Over> {
+        let mut told = self.at;
         while !logged.is_empty() {
             for LoggedChanges { revision, changes } in &logged {
                 self.may_go_on()?;
                 self.tell(*revision, changes).await?;
             }
-            // How far it is, also when nothing of it was for this reader.
-            self.send_heartbeat().await?;
             logged = self.read().await.ok().flatten().ok_or(Over)?;
+            // How far it is, also when nothing of it was for this reader.
+            if logged.is_empty() || self.at.number.saturating_sub(told.number) >= TELL_EVERY {
+                self.send_heartbeat().await?;
+                told = self.at;
+            }
         }
         Ok(())
     }
@@ -214,6 +221,19 @@ impl Filter {
     /// Tuples of this type, or of all types of the service's own.
     pub(super) fn new(scope: Scope, kind: Option<String>) -> Self {
         Self { scope, kind }
+    }
+
+    /// The same revisions with what the service is told about of their changes.
+    fn own(&self, logged: Vec<LoggedChanges>) -> Vec<LoggedChanges> {
+        let own = |mut logged: LoggedChanges| {
+            logged.changes.retain(|change| match change.fact() {
+                Fact::Tuple(tuple) | Fact::ExpiringTuple { tuple, .. } => self.is_told(tuple),
+                _ => false,
+            });
+            logged.changes.shrink_to_fit();
+            logged
+        };
+        logged.into_iter().map(own).collect()
     }
 
     /// What a revision changed of what the service is told about; `None` if nothing. The last word on a tuple counts.
@@ -306,6 +326,27 @@ mod tests {
         assert_eq!(files["writes"].as_array().map(Vec::len), Some(1));
         assert_eq!(files["deletes"], json!([]));
         assert_eq!(told(None, &lines[4..]), json!(null));
+    }
+
+    #[test]
+    fn nothing_of_others_is_held_for_a_reader() {
+        let filter = Filter::new(Scope::of_service("docs".parse().expect("a name")), None);
+        let lines = [
+            "+tuple wiki/folder:1#viewer@user:ann",
+            "+tuple docs/folder:1#viewer@user:ann",
+            "+tuple group:g#member@user:ann",
+            "-disabled-user 018f4e7a-1111-7000-8000-000000000001",
+        ];
+        let revision = |number, lines: &[&str]| LoggedChanges {
+            revision: Revision { epoch: 7, number },
+            changes: lines.iter().map(|line| line.parse().expect("a change")).collect(),
+        };
+        let own = filter.own(vec![revision(3, &lines), revision(4, &lines[2..])]);
+        assert_eq!(
+            own,
+            [revision(3, &lines[1..2]), revision(4, &[])],
+            "each revision, with one's own"
+        );
     }
 
     #[test]
