@@ -94,13 +94,15 @@ fn not_too_large(token: &str) -> Result<&str, ApiError> {
 
 /// The revision that the request asks for, of a state in which something it knows about has happened.
 pub(crate) fn revision_asked(headers: &HeaderMap) -> Result<Option<Revision>, ApiError> {
-    single(headers, &REVISION_HEADER)?
+    let invalid = || ApiError::from(Denial::RevisionInvalid);
+    single(headers, &REVISION_HEADER)
+        .map_err(|_| invalid())?
         .map(|value| {
             value
                 .to_str()
                 .ok()
                 .and_then(|text| text.parse().ok())
-                .ok_or_else(|| Denial::RevisionInvalid.into())
+                .ok_or_else(invalid)
         })
         .transpose()
 }
@@ -268,6 +270,9 @@ mod tests {
             revision_asked(&headers).expect("revision"),
             Some(Revision { epoch: 7, number: 3 })
         );
+        headers.append(REVISION_HEADER, HeaderValue::from_static("7.3"));
+        let twice = revision_asked(&headers).expect_err("twice");
+        assert_eq!(twice.code(), "revision_invalid");
         headers.insert(REVISION_HEADER, HeaderValue::from_static("latest"));
         assert_eq!(
             revision_asked(&headers).expect_err("not one").status().as_u16(),

@@ -353,9 +353,12 @@ fn nothing_is_asked_twice() {
     let many = [read, export].repeat(20).join(", ");
     for (rule, expected) in [
         (format!("require: {{ any_of: [{many}] }}"), 2),
-        (format!("require: {{ all_of: [{many}] }}"), 2),
         (
-            format!("require: {{ any_of: [{{ all_of: [{many}] }}, {{ all_of: [{many}] }}] }}"),
+            format!("require: {{ permission: 'docs/folder:{{doc_id}}#can_read', any_of: [{many}] }}"),
+            2,
+        ),
+        (
+            format!("require: {{ any_of: [{{ any_of: [{many}] }}, {many}] }}"),
             2,
         ),
     ] {

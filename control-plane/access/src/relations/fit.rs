@@ -143,7 +143,7 @@ type team
     define member: [user, group#member, role#assignee]
 type folder
   relations
-    define viewer: [user, user:*, team#member, resource]";
+    define viewer: [user, user:*, team#member]";
 
     #[test]
     fn a_service_writes_about_its_own_with_subjects_that_can_exist() {

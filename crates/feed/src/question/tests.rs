@@ -9,7 +9,7 @@ const WORKSPACE: &str = "00000000-0000-0000-0000-000000000001";
 const ANN: &str = "00000000-0000-0000-0000-000000000002";
 
 fn state() -> ReplicaState {
-    let model = r"model docs 1 model\n  schema 1.1\ntype user\ntype folder\n  relations\n    define workspace: [workspace]\n    define viewer: [user]\n    define odd: [user] but not missing\n    define missing: [user]\ntype page\n  relations\n    define in: [folder]\n    define workspace: workspace from in\n    define viewer: [user]\ntype note\n  relations\n    define viewer: [user]";
+    let model = r"model docs 1 model\n  schema 1.1\ntype user\ntype folder\n  relations\n    define workspace: [workspace]\n    define viewer: [user]\n    define odd: [user] but not missing\n    define missing: [user]\ntype page\n  relations\n    define folder: [folder]\n    define workspace: workspace from folder\n    define viewer: [user]\ntype note\n  relations\n    define viewer: [user]";
     let facts = [
         format!("tuple workspace:{WORKSPACE}#editor@user:{ANN}"),
         format!("tuple resource:docs/document/7#workspace@workspace:{WORKSPACE}"),
@@ -17,9 +17,9 @@ fn state() -> ReplicaState {
         format!("tuple docs/folder:1#workspace@workspace:{WORKSPACE}"),
         format!("tuple docs/folder:1#viewer@user:{ANN}"),
         format!("tuple docs/folder:2#viewer@user:{ANN}"),
-        "tuple docs/page:1#in@docs/folder:1".to_owned(),
+        "tuple docs/page:1#folder@docs/folder:1".to_owned(),
         format!("tuple docs/page:1#viewer@user:{ANN}"),
-        "tuple docs/page:2#in@docs/folder:2".to_owned(),
+        "tuple docs/page:2#folder@docs/folder:2".to_owned(),
         format!("tuple docs/page:2#viewer@user:{ANN}"),
         format!("tuple docs/note:1#viewer@user:{ANN}"),
         format!("expiring-tuple 5 docs/note:2#viewer@user:{ANN}"),
