@@ -3,7 +3,7 @@
 //!
 //! Numbers are little endian. In this order: the names of types; the shapes that tuples have; the texts of ids; objects
 //! ([`OBJECT`] bytes each); tuples ([`LINK`] bytes each); the ends of those that have one. What is read may be anything:
-//! nothing is believed, and what is not as [`Graph::pack`] writes it is refused.
+//! nothing is believed, and what is not as `Graph::pack` writes it is refused.
 
 use std::ops::Range;
 
