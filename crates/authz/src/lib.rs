@@ -31,8 +31,7 @@ pub use graph::{
     Userset,
 };
 pub use model::{
-    JsonModel, JsonModelError, LostRelation, Model, ModelError, ModelSize, ServiceModelError, SubjectForm,
-    measure,
+    JsonModel, JsonModelError, Model, ModelError, ModelSize, ServiceModelError, SubjectForm, measure,
 };
 pub use query::{ObjectsQuery, Page, Query, SubjectsQuery, Term, TupleChange};
 

@@ -23,13 +23,19 @@ pub(super) fn join(head: &str, tail: Option<u128>) -> String {
     let mut text = String::with_capacity(head.len().saturating_add(LENGTH));
     text.push_str(head);
     if let Some(uuid) = tail {
-        write_uuid(&mut text, uuid);
+        push_uuid(&mut text, uuid);
     }
     text
 }
 
 /// Adds the canonical text of a UUID.
-pub(super) fn write_uuid(text: &mut String, uuid: u128) {
+pub(super) fn push_uuid(text: &mut String, uuid: u128) {
+    // All of it is ASCII.
+    text.push_str(str::from_utf8(&write_uuid(uuid)).unwrap_or_default());
+}
+
+/// The canonical text of a UUID: all of it ASCII.
+pub(crate) fn write_uuid(uuid: u128) -> [u8; LENGTH] {
     let mut places = [b'-'; LENGTH];
     let digits = places
         .iter_mut()
@@ -46,8 +52,7 @@ pub(super) fn write_uuid(text: &mut String, uuid: u128) {
             value.wrapping_add(b'a').wrapping_sub(10)
         };
     }
-    // All of it is ASCII.
-    text.push_str(str::from_utf8(&places).unwrap_or_default());
+    places
 }
 
 /// Reads the text in four pieces of eight digits.

@@ -26,11 +26,41 @@ const STEPS: usize = 1 << 19;
 const LARGEST: usize = 32;
 
 /// Tuples that would be enough together.
-type Way = BTreeSet<Tuple>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Way {
+    tuples: BTreeSet<Tuple>,
+    /// How many relations are followed to them: fewer is more direct, and gives less beside what is asked for.
+    steps: usize,
+}
+
+impl Way {
+    /// One tuple, behind so many relations.
+    fn of(tuple: Tuple, steps: usize) -> Self {
+        Self {
+            tuples: BTreeSet::from([tuple]),
+            steps,
+        }
+    }
+
+    /// The same as a way to another relation, which leads through this one.
+    fn followed(self) -> Self {
+        Self {
+            steps: self.steps.saturating_add(1),
+            ..self
+        }
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            tuples: self.tuples.union(&other.tuples).cloned().collect(),
+            steps: self.steps.max(other.steps),
+        }
+    }
+}
 
 impl At<'_> {
-    /// Sets of tuples each of which would make the relation hold if it were added, the smallest first. They follow from
-    /// the model and from what is there; there may be more. Empty if the relation holds, or if nothing that is added could
+    /// Sets of tuples each of which would make the relation hold if it were added: the smallest first, and of those the
+    /// most direct, which follow the fewest relations. They come of the model and of what is there; there may be more. Empty if the relation holds, or if nothing that is added could
     /// make it hold, or if the question is about a userset or about everyone.
     ///
     /// # Errors
@@ -64,12 +94,12 @@ impl At<'_> {
         ways.retain(|way| self.is_enough(way, query));
         Ok(least(ways)
             .into_iter()
-            .map(|way| way.into_iter().collect())
+            .map(|way| way.tuples.into_iter().collect())
             .collect())
     }
 
     fn is_enough(self, way: &Way, query: &Query<'_>) -> bool {
-        let after = self.graph.apply(way.iter().map(TupleChange::Put));
+        let after = self.graph.apply(way.tuples.iter().map(TupleChange::Put));
         after.is_ok_and(|after| after.at(self.now).check(query).unwrap_or(false))
     }
 }
@@ -131,12 +161,24 @@ impl Finder<'_> {
         };
         let asked = self.at.resolve(&query);
         let ways = match asked.and_then(|asked| self.at.is_for(asked, &self.budget)) {
-            Ok(true) => vec![Way::new()],
+            Ok(true) => vec![Way::default()],
             Ok(false) => least(self.rewritten(object, kind, relation, &definition.rewrite, depth)),
             Err(_) => Vec::new(),
         };
         self.known.borrow_mut().insert(place, (depth, ways.clone()));
         ways
+    }
+
+    /// What would make it hold by another relation.
+    fn followed(
+        &self,
+        object: &Object,
+        kind: TypeId,
+        relation: RelationId,
+        depth: usize,
+    ) -> impl Iterator<Item = Way> + use<> {
+        let ways = self.ways(object, kind, relation, depth);
+        ways.into_iter().map(Way::followed)
     }
 
     fn rewritten(
@@ -149,7 +191,7 @@ impl Finder<'_> {
     ) -> Vec<Way> {
         match rewrite {
             Rewrite::Direct => self.direct(object, relation, depth),
-            Rewrite::Computed(other) => self.ways(object, kind, *other, depth),
+            Rewrite::Computed(other) => self.followed(object, kind, *other, depth).collect(),
             Rewrite::From {
                 tupleset, targets, ..
             } => self.from(object, *tupleset, targets, depth),
@@ -157,12 +199,12 @@ impl Finder<'_> {
                 .iter()
                 .flat_map(|part| self.rewritten(object, kind, relation, part, depth))
                 .collect(),
-            Rewrite::All(parts) => parts.iter().fold(vec![Way::new()], |before, part| {
+            Rewrite::All(parts) => parts.iter().fold(vec![Way::default()], |before, part| {
                 let ways = self.rewritten(object, kind, relation, part, depth);
                 let both = before
                     .iter()
-                    .flat_map(|one| ways.iter().map(move |other| one.union(other).cloned().collect()));
-                least(both.filter(|way: &Way| way.len() <= LARGEST).collect())
+                    .flat_map(|one| ways.iter().map(move |other| one.and(other)));
+                least(both.filter(|way| way.tuples.len() <= LARGEST).collect())
             }),
             Rewrite::Except(base, _) => self.rewritten(object, kind, relation, base, depth),
         }
@@ -175,20 +217,20 @@ impl Finder<'_> {
             return Vec::new();
         };
         let mut ways = Vec::new();
-        let mut put = |subject| {
+        let mut put = |subject, steps| {
             ways.extend(
                 Tuple::new(object.clone(), &definition.name, subject)
                     .ok()
-                    .map(only),
+                    .map(|tuple| Way::of(tuple, steps)),
             );
         };
         for allowed in &definition.direct {
             match allowed.form {
-                Form::Object if allowed.kind == self.kind => put(Subject::Object(self.subject.clone())),
+                Form::Object if allowed.kind == self.kind => put(Subject::Object(self.subject.clone()), 0),
                 Form::Userset(of) => {
                     let name = model.relation(of).map_or("", |found| &*found.name);
                     for group in self.having(allowed.kind, of) {
-                        put(Subject::Userset(group, name.to_owned()));
+                        put(Subject::Userset(group, name.to_owned()), 1);
                     }
                 }
                 Form::Object | Form::Wildcard => {}
@@ -196,7 +238,7 @@ impl Finder<'_> {
         }
         for (userset, of) in self.targets(object, relation) {
             if let Some((of, kind)) = of.zip(model.type_id(userset.kind())) {
-                ways.extend(self.ways(&userset, kind, of, depth));
+                ways.extend(self.followed(&userset, kind, of, depth));
             }
         }
         ways
@@ -216,7 +258,7 @@ impl Finder<'_> {
             let kind = model.type_id(target.kind());
             let wanted = targets.iter().find(|(of, _)| Some(*of) == kind);
             if let Some((kind, relation)) = wanted {
-                ways.extend(self.ways(&target, *kind, *relation, depth));
+                ways.extend(self.followed(&target, *kind, *relation, depth));
             }
         }
         let name = model.relation(tupleset).map_or("", |found| &*found.name);
@@ -225,7 +267,7 @@ impl Finder<'_> {
                 ways.extend(
                     Tuple::new(object.clone(), name, Subject::Object(target))
                         .ok()
-                        .map(only),
+                        .map(|tuple| Way::of(tuple, 1)),
                 );
             }
         }
@@ -291,16 +333,13 @@ impl Finder<'_> {
     }
 }
 
-fn only(tuple: Tuple) -> Way {
-    Way::from([tuple])
-}
-
-/// The smallest ways, without those that another one is a part of.
+/// The smallest ways, of those the most direct, without those that another one is a part of.
 fn least(mut ways: Vec<Way>) -> Vec<Way> {
-    ways.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    let size = |way: &Way| (way.tuples.len(), way.steps);
+    ways.sort_by(|a, b| size(a).cmp(&size(b)).then_with(|| a.tuples.cmp(&b.tuples)));
     let mut kept: Vec<Way> = Vec::new();
     for way in ways {
-        if kept.len() < MOST && !kept.iter().any(|smaller| smaller.is_subset(&way)) {
+        if kept.len() < MOST && !kept.iter().any(|smaller| smaller.tuples.is_subset(&way.tuples)) {
             kept.push(way);
         }
     }
@@ -374,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_that_the_model_has_is_named() {
+    fn every_way_that_the_model_has_is_named_and_the_most_direct_first() {
         assert_eq!(
             missing(
                 &[
@@ -386,9 +425,9 @@ mod tests {
                 "viewer"
             ),
             [
+                "doc:1#viewer@user:ann",
                 "doc:1#owner@user:ann",
                 "doc:1#parent@folder:mine",
-                "doc:1#viewer@user:ann",
                 "doc:1#viewer@group:eng#member",
                 "folder:0#viewer@user:ann",
                 "group:ops#member@user:ann",
@@ -406,8 +445,8 @@ mod tests {
         assert_eq!(
             missing(&[], "premium"),
             [
-                "doc:1#owner@user:ann + doc:1#paid@user:ann",
                 "doc:1#paid@user:ann + doc:1#viewer@user:ann",
+                "doc:1#owner@user:ann + doc:1#paid@user:ann",
             ]
         );
         assert!(missing(&["doc:1#owner@user:ann"], "viewer").is_empty());
@@ -418,7 +457,7 @@ mod tests {
         assert!(missing(&["doc:1#banned@user:ann"], "reader").is_empty());
         assert_eq!(
             missing(&[], "reader"),
-            ["doc:1#owner@user:ann", "doc:1#viewer@user:ann"]
+            ["doc:1#viewer@user:ann", "doc:1#owner@user:ann"]
         );
     }
 

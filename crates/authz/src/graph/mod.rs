@@ -6,8 +6,10 @@ mod context;
 mod edges;
 mod ends;
 mod expand;
+mod found;
 mod id;
 mod index;
+mod keyed;
 mod link;
 mod list;
 mod memo;
@@ -31,21 +33,17 @@ use std::sync::{Arc, OnceLock};
 use sentinel_core::Tuple;
 
 pub use self::at::At;
-use self::bounds::Bounds;
 use self::context::Behind;
 pub use self::context::Contextual;
-use self::ends::Moment;
 pub use self::expand::{ExpandError, Expansion, MAX_EXPANDED, Userset};
-pub(crate) use self::id::split as split_id;
+pub(crate) use self::found::{Found, Known, Wanted};
+pub(crate) use self::id::{split as split_id, write_uuid};
 use self::index::Index;
 pub use self::list::Listed;
 pub use self::pack::UnpackError;
 pub use self::packed::{Malformed, Packed};
-use self::search::{Search, Who};
 use self::state::State;
-use self::trace::Untraced;
-use crate::model::{RelationId, TypeId};
-use crate::{CheckError, InvalidTupleForModel, Model, Term, TupleChange};
+use crate::{InvalidTupleForModel, Model, Term, TupleChange};
 
 /// A model and a set of tuples that never change. Cheap to clone; readers in any number of threads need no lock.
 ///
@@ -60,14 +58,6 @@ struct Inner {
     index: OnceLock<Index>,
     /// What the index is made from, where this graph has little more than another one.
     behind: Option<Behind>,
-}
-
-/// Something that may be asked about: a type that the model has, and the number of an object of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
-    kind: TypeId,
-    /// `None` if no tuple mentions the object.
-    number: Option<u32>,
 }
 
 impl Graph {
@@ -177,83 +167,6 @@ impl Graph {
         // INVARIANT: every link was made from a tuple, so none is left out here.
         state.links().filter_map(|link| state.tuple(link))
     }
-
-    /// Objects and subjects to ask about, each by its type and its id.
-    fn find<const N: usize>(&self, wanted: [(&str, &str); N]) -> Result<[Found; N], CheckError> {
-        self.find_parts(wanted.map(|(kind, id)| {
-            let (head, tail) = id::split(id);
-            (kind, head, tail)
-        }))
-    }
-
-    /// The same for ids that are in two parts already: a UUID, and a text before it.
-    pub(crate) fn find_parts<const N: usize>(
-        &self,
-        wanted: [(&str, &str, Option<u128>); N],
-    ) -> Result<[Found; N], CheckError> {
-        let state = &self.inner.state;
-        let mut kinds = [TypeId::default(); N];
-        for (kind, (name, _, _)) in kinds.iter_mut().zip(&wanted) {
-            *kind = state.model.ask_type(name)?;
-        }
-        let mut names = kinds.into_iter();
-        let wanted = wanted.map(|(_, head, tail)| (names.next().unwrap_or_default(), head, tail));
-        let mut kinds = kinds.into_iter();
-        // The last one is asked about with the others: what is known of the two will be looked up.
-        let near = |numbers: &[Option<u32>; N]| {
-            if let Some((Some(subject), objects)) = numbers.split_last() {
-                for object in objects.iter().flatten() {
-                    state.expect_pair(*object, *subject);
-                }
-            }
-        };
-        Ok(state.names.find_all(wanted, near).map(|number| Found {
-            kind: kinds.next().unwrap_or_default(),
-            number,
-        }))
-    }
-
-    /// Whether the subject stands in the relation to the object, where no tuple on the way ends, as none of Sentinel's
-    /// own do.
-    pub(crate) fn holds(&self, object: Found, relation: &str, subject: Found) -> Result<bool, CheckError> {
-        let relation = self.inner.state.model.ask_relation(object.kind, relation)?;
-        let Some(number) = object.number else {
-            return Ok(false);
-        };
-        self.lasting(subject).holds(number, relation)
-    }
-
-    /// The same where the answer is likely to depend on the subject's relation to a third object as well: what is known
-    /// of that is looked up at the same time.
-    pub(crate) fn holds_near(
-        &self,
-        object: Found,
-        relation: &str,
-        subject: Found,
-        near: Found,
-    ) -> Result<bool, CheckError> {
-        let relation = self.inner.state.model.ask_relation(object.kind, relation)?;
-        let Some(number) = object.number else {
-            return Ok(false);
-        };
-        let mut search = self.lasting(subject);
-        search.expect([Some(number), near.number]);
-        search.holds(number, relation)
-    }
-
-    fn lasting(&self, subject: Found) -> Search<'_, Untraced, false> {
-        let who = self.who(subject);
-        Search::new(&self.inner.state, Moment::ANY, who, Bounds::ENGINE, Untraced)
-    }
-
-    fn who(&self, subject: Found) -> Who {
-        Who {
-            kind: subject.kind,
-            number: subject.number,
-            userset: RelationId::NONE,
-            everyone: self.inner.state.everyone(subject.kind),
-        }
-    }
 }
 
 impl fmt::Debug for Graph {
@@ -267,7 +180,7 @@ impl fmt::Debug for Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ObjectsQuery, Page, Query, SubjectsQuery};
+    use crate::{CheckError, ObjectsQuery, Page, Query, SubjectsQuery};
 
     const MODEL: &str = "
         model

@@ -1,11 +1,21 @@
 //! Objects and their numbers. An object is known by its type and id; the graph holds its number in every other place.
+//!
+//! What a check waits for is memory. The usual question of an edge, the role of a user in a workspace and a permission on
+//! a resource, looks at eight places that no cache has where there are many tuples: for each of the three objects a place
+//! in the index and then its record, and the plain tuples between user and workspace and between user and resource. They
+//! are fetched in two rounds, however many they are: the three places in the index, which follow from the hashes alone;
+//! then the three records and both places of tuples, which follow from the numbers that the index says, before anybody has
+//! looked whether they are right. The search itself looks at nothing else unless the resource is shared with groups, whose
+//! records and tuples are fetched together in one round more. Each question waited for the same places again, and for
+//! a role and a permission one after the other, before [`crate::sentinel::Member`] kept them.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::edges::Edges;
 use super::id;
+use super::keyed::{Hashed, Keys};
 use super::numbered::{Keyed, Numbered};
+use super::table::Fetch;
 use crate::model::TypeId;
 
 /// The number of the empty beginning of an id. No text has it.
@@ -20,7 +30,7 @@ pub(super) struct Names {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Text(Arc<str>);
+struct Text(Option<Arc<str>>);
 
 /// An object in the graph.
 #[derive(Debug, Clone, Default)]
@@ -52,18 +62,22 @@ enum Form {
     Everyone,
 }
 
-/// All in one piece, which the hasher takes in a third of the time.
-impl Hash for Identity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut bytes = [0_u8; 24];
-        let (tail, rest) = bytes.split_at_mut(16);
-        let (head, rest) = rest.split_at_mut(4);
-        let (kind, form) = rest.split_at_mut(2);
-        tail.copy_from_slice(&join_halves(self.tail).to_ne_bytes());
-        head.copy_from_slice(&self.head.to_ne_bytes());
-        kind.copy_from_slice(&self.kind.number().to_ne_bytes());
-        form.fill(self.form as u8);
-        state.write(&bytes);
+impl Hashed for Identity {
+    fn hashed(&self, keys: &Keys) -> u32 {
+        let Self {
+            tail: [high, low],
+            head,
+            kind,
+            form,
+        } = *self;
+        let what = (u64::from(kind.number()) << 8) | form as u64;
+        keys.of_words([high, low, (what << 32) | u64::from(head)])
+    }
+}
+
+impl Hashed for &str {
+    fn hashed(&self, keys: &Keys) -> u32 {
+        keys.of_text(self)
     }
 }
 
@@ -77,11 +91,21 @@ impl Keyed for Text {
     type Key<'k> = &'k str;
 
     fn has_key(&self, key: &&str) -> bool {
-        *self.0 == **key
+        self.0.as_deref() == Some(*key)
     }
 
     fn key(&self) -> &str {
-        &self.0
+        self.as_str()
+    }
+}
+
+impl Text {
+    fn new(text: &str) -> Self {
+        Self(Some(text.into()))
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
@@ -130,17 +154,23 @@ impl Names {
     /// The number of an object that some tuple mentions.
     pub(super) fn find(&self, kind: TypeId, id: &str) -> Option<u32> {
         let (head, tail) = id::split(id);
-        let [found] = self.find_all([(kind, head, tail)], |_| {});
-        found
+        let [number] = self
+            .find_all([(kind, head, tail)], |_| ())
+            .0
+            .map(|found| Some(found?.0));
+        number
     }
 
-    /// The numbers of several objects, each by its type and the two parts of its id. As soon as the numbers are likely,
-    /// `meanwhile` is told them: what it begins to fetch from memory is there when they are certain.
-    pub(super) fn find_all<const N: usize>(
+    /// Several objects and their numbers, each by its type and the two parts of its id. `beside` is told the
+    /// numbers that they have, nearly always, before they are certain: what it wants is fetched from memory meanwhile.
+    pub(super) fn find_all<const N: usize, R: Fetch>(
         &self,
         wanted: [(TypeId, &str, Option<u128>); N],
-        meanwhile: impl FnOnce(&[Option<u32>; N]),
-    ) -> [Option<u32>; N] {
+        beside: impl FnOnce(&[Option<u32>; N]) -> R,
+    ) -> ([Option<(u32, &Node)>; N], R) {
+        // The processor looks some hundred instructions ahead, so what is to be fetched together must be close together:
+        // first all places are worked out, then all are fetched.
+        let mut found = wanted.map(|_| None);
         let identities = wanted.map(|(kind, head, tail)| {
             let head = match head {
                 "" => NO_HEAD,
@@ -148,9 +178,19 @@ impl Names {
             };
             Some(identity(kind, head, tail))
         });
-        let guesses = self.nodes.guess_all(&identities);
-        meanwhile(&guesses);
-        self.nodes.confirm_all(&identities, guesses)
+        let places = identities.map(|identity| Some(self.nodes.expect(&identity?)));
+        places.fetch();
+        let guesses = places.map(|place| place?.guess());
+        let nodes = guesses.map(|guess| Some(self.nodes.record(guess?)));
+        let beside = beside(&guesses);
+        nodes.fetch();
+        beside.fetch();
+        for ((found, identity), guess) in found.iter_mut().zip(&identities).zip(guesses) {
+            *found = identity
+                .as_ref()
+                .and_then(|identity| self.nodes.confirm(identity, guess));
+        }
+        (found, beside)
     }
 
     /// The number of an object, which is given one if it has none. `None` if there is no number left.
@@ -160,7 +200,7 @@ impl Names {
             "" => NO_HEAD,
             text => match self.texts.find(&text) {
                 Some(found) => found,
-                None => self.texts.add(Text(text.into()), 0)?,
+                None => self.texts.add(Text::new(text), 0)?,
             },
         };
         self.intern_identity(identity(kind, head, tail))
@@ -169,12 +209,12 @@ impl Names {
     /// The number of a text that is new; `None` if it is not, or if there is no number left.
     pub(super) fn add_text(&mut self, text: &str) -> Option<u32> {
         let is_new = self.texts.find(&text).is_none();
-        is_new.then(|| self.texts.add(Text(text.into()), 0)).flatten()
+        is_new.then(|| self.texts.add(Text::new(text), 0)).flatten()
     }
 
     /// The text with this number.
     pub(super) fn text(&self, number: u32) -> Option<&str> {
-        self.texts.get(number).map(|text| &*text.0)
+        self.texts.get(number).map(Text::as_str)
     }
 
     /// The number that the next object gets where none was ever removed.
@@ -236,6 +276,11 @@ impl Names {
         }
     }
 
+    /// The object with this number, to be fetched.
+    pub(super) fn expect(&self, number: u32) -> impl Fetch {
+        self.nodes.record(number)
+    }
+
     /// The object with this number.
     pub(super) fn node(&self, number: u32) -> Option<&Node> {
         self.nodes.get(number)
@@ -251,7 +296,7 @@ impl Names {
         let identity = self.nodes.get(number)?.identity;
         let head = match identity.head {
             NO_HEAD => "",
-            head => &*self.texts.get(head)?.0,
+            head => self.texts.get(head)?.as_str(),
         };
         Some(match identity.form {
             Form::Everyone => "*".to_owned(),

@@ -1,22 +1,22 @@
 //! Values that are given a small number while something refers to them, and found by value or by number.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hash};
 use std::hint::black_box;
+use std::sync::Arc;
 
+use super::keyed::{Hashed, Keys};
 use super::paged::Paged;
-use super::table::{Slot, Table};
+use super::table::{Fetch, Probe, Slot, Table};
 
 /// No value has this number.
 const NO_NUMBER: u32 = u32::MAX;
 
-/// Values and their numbers. The values are chosen by people and programs outside, so they are hashed with `SipHash`
-/// under a random key (the standard library's default): nobody can choose ids that all fall into one place.
+/// Values and their numbers. The values are chosen by people and programs outside, so they are hashed under a secret
+/// key.
 #[derive(Debug, Clone)]
 pub(super) struct Numbered<T: Keyed> {
     index: Table<Entry>,
     records: Paged<Record<T>>,
-    hasher: RandomState,
+    keys: Arc<Keys>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl<T: Keyed + Default> Default for Record<T> {
 
 /// A part of the value's hash, and its number.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+pub(super) struct Entry {
     tag: u32,
     number: u32,
 }
@@ -60,13 +60,43 @@ impl Slot for Entry {
     }
 }
 
+/// A place in the index where a value's number is expected.
+#[derive(Clone, Copy)]
+pub(super) struct Expected<'n> {
+    tag: u32,
+    probe: Probe<'n, Entry>,
+}
+
+impl Expected<'_> {
+    /// The number that the value has unless the hash of another value is the same.
+    pub(super) fn guess(self) -> Option<u32> {
+        let found = self.probe.find(|entry| entry.tag == self.tag);
+        found.map(|entry| entry.number)
+    }
+}
+
+impl Fetch for Expected<'_> {
+    fn fetch(&self) {
+        self.probe.fetch();
+    }
+}
+
+/// A record that is to be fetched.
+struct ToFetch<'n, T: Keyed>(Option<&'n Record<T>>);
+
+impl<T: Keyed> Fetch for ToFetch<'_, T> {
+    fn fetch(&self) {
+        black_box(self.0.map_or(0, |record| record.references));
+    }
+}
+
 /// What a value is found by.
 pub(super) trait Keyed {
     /// A type of which records have the alignment.
     type Align: std::fmt::Debug + Clone + Copy;
 
     /// The part of the value that tells it from others.
-    type Key<'k>: Hash;
+    type Key<'k>: Hashed;
 
     /// Whether the value has this key.
     fn has_key(&self, key: &Self::Key<'_>) -> bool;
@@ -81,7 +111,7 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         Self {
             index: Table::new(),
             records: Paged::new(),
-            hasher: RandomState::new(),
+            keys: Arc::new(Keys::random()),
         }
     }
 
@@ -98,40 +128,30 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
         found.map(|entry| entry.number)
     }
 
-    /// The numbers that several values have unless the hash of another value has the same beginning: to be looked up
-    /// with [`Numbered::get`] and, where it is another one, found with [`Numbered::find`]. What takes long is waiting
-    /// for memory, so the waits are made to overlap.
-    pub(super) fn guess_all<const N: usize>(&self, keys: &[Option<T::Key<'_>>; N]) -> [Option<u32>; N] {
-        let tags = keys.each_ref().map(|key| key.as_ref().map(|key| self.tag(key)));
-        // The processor looks some hundred instructions ahead: what is to overlap must be close together.
-        let probes = tags.map(|tag| Some((tag?, self.index.probe(u64::from(tag?)))));
-        for (_, probe) in probes.iter().flatten() {
-            probe.touch();
+    /// Where the index says what number the value with this key has.
+    pub(super) fn expect(&self, key: &T::Key<'_>) -> Expected<'_> {
+        let tag = self.tag(key);
+        Expected {
+            tag,
+            probe: self.index.probe(u64::from(tag)),
         }
-        let guesses = probes.map(|probe| {
-            let (tag, probe) = probe?;
-            probe.find(|entry| entry.tag == tag).map(|entry| entry.number)
-        });
-        for guess in guesses.into_iter().flatten() {
-            black_box(self.records.get(guess).map_or(0, |record| record.references));
-        }
-        guesses
     }
 
-    /// The numbers of several values, out of what [`Numbered::guess_all`] says.
-    pub(super) fn confirm_all<const N: usize>(
-        &self,
-        keys: &[Option<T::Key<'_>>; N],
-        guesses: [Option<u32>; N],
-    ) -> [Option<u32>; N] {
-        let mut keys = keys.iter();
-        guesses.map(|guess| {
-            let (key, number) = (keys.next()?.as_ref()?, guess?);
-            match self.get(number) {
-                Some(value) if value.has_key(key) => Some(number),
-                _ => self.find(key),
+    /// The value with this number, to be fetched.
+    pub(super) fn record(&self, number: u32) -> impl Fetch {
+        ToFetch(self.records.get(number))
+    }
+
+    /// The value with this key and its number, out of what [`Expected::guess`] says.
+    pub(super) fn confirm(&self, key: &T::Key<'_>, guess: Option<u32>) -> Option<(u32, &T)> {
+        let number = guess?;
+        match self.get(number) {
+            Some(value) if value.has_key(key) => Some((number, value)),
+            _ => {
+                let number = self.find(key)?;
+                Some((number, self.get(number)?))
             }
-        })
+        }
     }
 
     /// The value with this number.
@@ -207,7 +227,52 @@ impl<T: Keyed + Clone + Default> Numbered<T> {
     }
 
     fn tag(&self, key: &T::Key<'_>) -> u32 {
-        let hash = self.hasher.hash_one(key);
-        u32::try_from(hash >> 32).unwrap_or(0)
+        key.hashed(&self.keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value whose hash many others have.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    struct Word(u32);
+
+    impl Hashed for Word {
+        fn hashed(&self, _: &Keys) -> u32 {
+            self.0 % 3
+        }
+    }
+
+    impl Keyed for Word {
+        type Align = u8;
+        type Key<'k> = Self;
+
+        fn has_key(&self, key: &Self) -> bool {
+            self == key
+        }
+
+        fn key(&self) -> Self {
+            *self
+        }
+    }
+
+    #[test]
+    fn a_guess_that_is_wrong_is_seen() {
+        let mut values = Numbered::new();
+        let numbers: Vec<u32> = (0..30)
+            .map(|word| values.add(Word(word), 1).expect("a number"))
+            .collect();
+        let mut wrong = 0;
+        for (word, number) in (0_u32..).map(Word).zip(numbers) {
+            let guess = values.expect(&word).guess();
+            wrong += usize::from(guess != Some(number));
+            assert_eq!(values.confirm(&word, guess), Some((number, &word)));
+            assert_eq!(values.find(&word), Some(number));
+        }
+        assert_eq!(wrong, 27, "three have the number that their hash leads to");
+        let unknown = Word(30);
+        assert_eq!(values.confirm(&unknown, values.expect(&unknown).guess()), None);
     }
 }

@@ -160,7 +160,7 @@ impl<'b> Packed<'b> {
         line.push(':');
         line.push_str(self.text(object.text)?);
         if let Some(uuid) = object.uuid {
-            id::write_uuid(line, uuid);
+            id::push_uuid(line, uuid);
         }
         Ok(())
     }

@@ -33,19 +33,29 @@ impl<'s> Recent<'s> {
             return *known;
         }
         let found = state.pair(object, subject);
+        self.keep(object, found);
+        found
+    }
+
+    /// Keeps what is known of an object.
+    pub(super) fn keep(&mut self, object: u32, pair: u32) {
         if let Some(oldest) = self.pairs.get_mut(self.next) {
-            *oldest = (object, found);
+            *oldest = (object, pair);
         }
         self.next = self.next.wrapping_add(1) & 3;
-        found
     }
 
     /// The tuples of an object's relation that are followed from it.
     pub(super) fn edges(&mut self, state: &'s State, object: u32, relation: RelationId) -> &'s [Edge] {
         if self.object != object {
-            self.edges = state.edges(object);
-            self.object = object;
+            self.keep_edges(object, state.edges(object));
         }
         State::edges_of(self.edges, relation)
+    }
+
+    /// Keeps the tuples that are followed from an object.
+    pub(super) fn keep_edges(&mut self, object: u32, edges: &'s [Edge]) {
+        self.edges = edges;
+        self.object = object;
     }
 }

@@ -23,6 +23,9 @@ use crate::model::{Form, Relation, RelationId, Rewrite, Shortcut, TypeId};
 /// Stands for an object that no tuple mentions, in questions about it and a userset of itself.
 pub(super) const UNMENTIONED: u32 = u32::MAX - 1;
 
+/// How many usersets are looked at together: more would push each other out of the nearest cache.
+const AHEAD: usize = 8;
+
 /// Whom the question is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who {
@@ -77,14 +80,15 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         }
     }
 
-    /// Looks up what is known of objects that the search will come to. One after the other the processor would wait
-    /// for each.
-    pub(super) fn expect<const N: usize>(&mut self, objects: [Option<u32>; N]) {
-        if let Some(subject) = self.who.number {
-            for object in objects.into_iter().flatten() {
-                self.recent.pair(self.state, object, subject);
-            }
-        }
+    /// Takes over what is known of an object that the search may come to: its plain tuples with the subject, as
+    /// [`State::pair`] says them.
+    pub(super) fn knows(&mut self, object: u32, pair: u32) {
+        self.recent.keep(object, pair);
+    }
+
+    /// Takes over the tuples that are followed from an object.
+    pub(super) fn has(&mut self, object: u32, edges: &'s [Edge]) {
+        self.recent.keep_edges(object, edges);
     }
 
     /// How many steps it has taken.
@@ -97,6 +101,8 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         Ok(self.ask(object, relation, None, 0)? == Finding::Yes)
     }
 
+    /// What is answered at once in most cases is inlined where it is asked.
+    #[inline]
     fn ask(
         &mut self,
         object: u32,
@@ -123,9 +129,6 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         } else if let Some(known) = self.by_shortcut(definition, object) {
             return known;
         }
-        if let Some(known) = self.recall(object, relation, above, negated_above) {
-            return known;
-        }
         let open = Open {
             above,
             object,
@@ -133,6 +136,14 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
             depth,
             negated_above,
         };
+        self.ask_on(definition, &open)
+    }
+
+    #[inline(never)]
+    fn ask_on(&mut self, definition: &Relation, open: &Open<'_>) -> Outcome {
+        if let Some(known) = self.recall(open) {
+            return known;
+        }
         let mark = self.memo.as_ref().map_or(0, |memo| memo.mark());
         // Who wants to see the way is led as the model was written.
         let parts = if T::RECORDS {
@@ -140,18 +151,19 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         } else {
             &definition.plan
         };
-        let mut found = self.rewrite(parts, definition, &open);
+        let mut found = self.rewrite(parts, definition, open);
         // It failed only because of itself, or of what is deeper and closed by now: it failed.
         if let Ok(Finding::No { unless }) = &mut found
-            && *unless >= depth
+            && *unless >= open.depth
         {
             *unless = FINAL;
         }
-        self.remember(&open, mark, found);
+        self.remember(open, mark, found);
         found
     }
 
     /// What plain tuples between the object and the subject tell.
+    #[inline]
     fn by_shortcut(&mut self, definition: &Relation, object: u32) -> Option<Outcome> {
         let Shortcut { slots, decides } = definition.shortcut;
         let mut found = match self.who.number {
@@ -192,14 +204,9 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
     }
 
     /// What is known without asking: from before, or because the very same is open above.
-    fn recall(
-        &self,
-        object: u32,
-        relation: RelationId,
-        above: Option<&Open<'_>>,
-        negated_above: usize,
-    ) -> Option<Outcome> {
-        let mut next = above;
+    fn recall(&self, asked: &Open<'_>) -> Option<Outcome> {
+        let (object, relation) = (asked.object, asked.relation);
+        let mut next = asked.above;
         let mut known = self.memo.as_ref().and_then(|memo| memo.get((object, relation)));
         while let Some(open) = next {
             if open.object == object && open.relation == relation {
@@ -209,7 +216,7 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
             next = open.above;
         }
         match known? {
-            Finding::No { unless } if unless < negated_above => Some(Err(Stop::Paradox)),
+            Finding::No { unless } if unless < asked.negated_above => Some(Err(Stop::Paradox)),
             // The way is wanted too, so it has to be gone again.
             Finding::Yes if T::RECORDS => None,
             found => Some(Ok(found)),
@@ -264,8 +271,19 @@ impl<'s, T: Trace, const FULL: bool> Search<'s, T, FULL> {
         if !definition.takes_usersets {
             return NO;
         }
-        let usersets = self.recent.edges(self.state, open.object, open.relation).iter();
-        any(usersets.map(|edge| self.follow(open, *edge, edge.userset)))
+        let usersets = self.recent.edges(self.state, open.object, open.relation);
+        self.fetch(usersets);
+        any(usersets.iter().map(|edge| self.follow(open, *edge, edge.userset)))
+    }
+
+    /// Begins to fetch what the search will look at if it follows these tuples, before it follows the first one: so the
+    /// waits overlap.
+    fn fetch(&self, edges: &[Edge]) {
+        if let Some(subject) = self.who.number {
+            for edge in edges.iter().take(AHEAD) {
+                self.state.fetch(edge.subject, subject);
+            }
+        }
     }
 
     fn has_tuple(&mut self, definition: &Relation, open: &Open<'_>, subject: u32) -> bool {

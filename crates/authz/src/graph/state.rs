@@ -7,10 +7,13 @@ use sentinel_core::{Object, Subject, Timestamp, Tuple};
 use super::ends::Ends;
 use super::link::{Edge, Link, Pair};
 use super::names::{Names, Node};
-use super::table::{Slot as _, Table};
+use super::table::{Fetch, Probe, Slot as _, Table};
 use crate::error::TupleFault;
 use crate::model::{Form, Placed, RelationId, TypeId};
 use crate::{InvalidTupleForModel, Model, Term, TupleChange};
+
+/// So many tuples of an object are gone through one by one.
+const FEW: usize = 4;
 
 /// A model and tuples. Cloning it shares everything; a change then copies the pages that it touches.
 #[derive(Debug, Clone)]
@@ -23,6 +26,32 @@ pub(super) struct State {
     everyone: Arc<[Option<u32>]>,
     pub(super) ends: Ends,
     len: usize,
+}
+
+/// The plain tuples between two objects.
+#[derive(Clone, Copy)]
+pub(super) struct Between<'s> {
+    wanted: Pair,
+    probe: Probe<'s, Pair>,
+}
+
+impl Fetch for Between<'_> {
+    fn fetch(&self) {
+        self.probe.fetch();
+    }
+}
+
+impl Between<'_> {
+    /// Whether they are those of these two objects.
+    pub(super) fn are_of(&self, object: u32, subject: u32) -> bool {
+        (self.wanted.object, self.wanted.subject) == (object, subject)
+    }
+
+    /// The relations in the first 24 slots that hold: one bit each.
+    pub(super) fn relations(self) -> u32 {
+        let found = self.probe.find(|pair| pair.is_beside(&self.wanted));
+        found.map_or(0, Pair::relations)
+    }
 }
 
 /// A tuple in numbers, and where it is kept.
@@ -146,14 +175,21 @@ impl State {
 
     /// The plain tuples between two objects, of relations in the first 24 slots: one bit each.
     pub(super) fn pair(&self, object: u32, subject: u32) -> u32 {
-        let wanted = Pair::first_page(object, subject);
-        let found = self.pairs.find(wanted.key(), |pair| pair.is_beside(&wanted));
-        found.map_or(0, Pair::relations)
+        self.expect_pair(object, subject).relations()
     }
 
-    /// Begins to fetch what [`State::pair`] will look at.
-    pub(super) fn expect_pair(&self, object: u32, subject: u32) {
-        self.pairs.probe(Pair::first_page(object, subject).key()).touch();
+    /// The same, to be fetched.
+    pub(super) fn expect_pair(&self, object: u32, subject: u32) -> Between<'_> {
+        let wanted = Pair::first_page(object, subject);
+        let probe = self.pairs.probe(wanted.key());
+        Between { wanted, probe }
+    }
+
+    /// Begins to fetch what is known of an object and of its plain tuples with a subject.
+    pub(super) fn fetch(&self, object: u32, subject: u32) {
+        let (pair, node) = (self.expect_pair(object, subject), self.names.expect(object));
+        pair.fetch();
+        node.fetch();
     }
 
     /// All tuples that are followed from an object.
@@ -163,10 +199,21 @@ impl State {
 
     /// Those of one relation, out of all.
     pub(super) fn edges_of(edges: &[Edge], relation: RelationId) -> &[Edge] {
-        let start = edges.partition_point(|edge| edge.relation < relation);
-        let rest = edges.get(start..).unwrap_or_default();
-        let count = rest.partition_point(|edge| edge.relation == relation);
-        rest.get(..count).unwrap_or_default()
+        let is_before = |edge: &Edge| edge.relation < relation;
+        let is_of = |edge: &Edge| edge.relation == relation;
+        // Nearly all objects have few, and then going through them is faster than halving.
+        let (start, count) = if edges.len() <= FEW {
+            let start = edges.iter().take_while(|edge| is_before(edge)).count();
+            (start, edges.iter().filter(|edge| is_of(edge)).count())
+        } else {
+            let start = edges.partition_point(is_before);
+            let rest = edges.get(start..).unwrap_or_default();
+            (start, rest.partition_point(is_of))
+        };
+        edges
+            .get(start..)
+            .and_then(|rest| rest.get(..count))
+            .unwrap_or_default()
     }
 
     /// Every tuple, in no particular order.

@@ -16,6 +16,8 @@ const SHARD: usize = 384;
 /// How many shards hang on one node of the directory.
 const GROUP_BITS: u32 = 6;
 const GROUP: usize = 1 << GROUP_BITS;
+/// How many bytes memory comes in.
+const LINE: usize = 64;
 /// A shard with at most so many places is never made smaller.
 const SMALL: usize = 16;
 
@@ -58,13 +60,44 @@ pub(super) struct Probe<'t, S> {
     start: usize,
 }
 
-impl<S: Slot> Probe<'_, S> {
-    /// Begins to fetch the place from memory. Nothing that follows depends on it, so the processor goes on meanwhile:
-    /// with several places their waits overlap, whatever is found there.
-    pub(super) fn touch(self) {
-        black_box(self.slots.get(self.start).map_or(0, Slot::key));
-    }
+/// What takes long to look at because it has to be fetched from memory.
+pub(super) trait Fetch {
+    /// Begins to fetch it. Nothing that follows depends on it, so the processor goes on meanwhile: with several places
+    /// their waits overlap, whatever is found there.
+    fn fetch(&self);
+}
 
+impl Fetch for () {
+    fn fetch(&self) {}
+}
+
+impl<F: Fetch> Fetch for Option<F> {
+    fn fetch(&self) {
+        if let Some(one) = self {
+            one.fetch();
+        }
+    }
+}
+
+impl<F: Fetch, const N: usize> Fetch for [F; N] {
+    fn fetch(&self) {
+        for one in self {
+            one.fetch();
+        }
+    }
+}
+
+impl<S: Slot> Fetch for Probe<'_, S> {
+    /// The place, and the line behind it, where the value is if the place was taken.
+    fn fetch(&self) {
+        let behind = const { LINE.div_ceil(size_of::<S>()) };
+        for place in [self.start, self.start.wrapping_add(behind)] {
+            black_box(self.slots.get(place).map_or(0, Slot::key));
+        }
+    }
+}
+
+impl<S: Slot> Probe<'_, S> {
     /// The value for which `is_it` holds.
     pub(super) fn find(self, mut is_it: impl FnMut(&S) -> bool) -> Option<S> {
         let (front, back) = self.slots.split_at_checked(self.start)?;

@@ -25,8 +25,9 @@ pub(crate) use self::compose::compose;
 pub use self::json::{JsonModel, JsonModelError};
 pub use self::measure::{ModelSize, measure};
 pub(crate) use self::shortcut::{Shortcut, is_followed};
-pub use self::views::{LostRelation, SubjectForm};
+pub use self::views::SubjectForm;
 use crate::error::TupleFault;
+use crate::sentinel::Numbers;
 use crate::{CheckError, InvalidTupleForModel};
 
 /// How many relations of one type may have tuples of their own: as many as the graph has room for.
@@ -69,6 +70,8 @@ pub struct Model {
     types: Vec<Type>,
     relations: Vec<Relation>,
     numbers: HashMap<Box<str>, TypeId, RandomState>,
+    /// Sentinel's own types and relations, if they are all there.
+    own: Option<Numbers>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -179,7 +182,23 @@ impl Model {
         let order = order::Order::of(&model);
         endings::check(&model, &order, types)?;
         shortcut::prepare(&mut model, &order);
+        model.own = Numbers::of(&model).ok();
         Ok(model)
+    }
+
+    /// Sentinel's own types and relations in numbers.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not there.
+    pub(crate) fn own(&self) -> Result<&Numbers, CheckError> {
+        match &self.own {
+            Some(own) => Ok(own),
+            // Says which.
+            None => Err(Numbers::of(self)
+                .err()
+                .unwrap_or_else(|| CheckError::UnknownType(String::new()))),
+        }
     }
 
     /// Whether the model allows the tuple.

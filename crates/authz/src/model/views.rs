@@ -14,15 +14,6 @@ pub enum SubjectForm<'a> {
     Userset(&'a str, &'a str),
 }
 
-/// A relation that one model has and another one lacks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LostRelation {
-    /// Its type.
-    pub kind: String,
-    /// Its name.
-    pub relation: String,
-}
-
 impl Model {
     /// The names of all types, in the order of their definitions.
     pub fn types(&self) -> impl Iterator<Item = &str> {
@@ -76,18 +67,6 @@ impl Model {
         };
         let can = endings::relations_that_can_hold(self, |of| of == subject);
         can.get(usize::from(relation.0)).copied().unwrap_or(false)
-    }
-
-    /// The relations of this model that `new` lacks, by type and name in this model's order.
-    pub fn lost_in(&self, new: &Model) -> Vec<LostRelation> {
-        let lost = self.relations.iter().filter_map(|relation| {
-            let kind = &self.kind(relation.kind)?.name;
-            (!new.has_relation(kind, &relation.name)).then(|| LostRelation {
-                kind: kind.to_string(),
-                relation: relation.name.to_string(),
-            })
-        });
-        lost.collect()
     }
 
     fn find_relation(&self, kind: &str, relation: &str) -> Option<(TypeId, RelationId)> {
@@ -168,19 +147,5 @@ mod tests {
         }
         assert!(model.can_have("doc", "workspace", "workspace"));
         assert!(!model.can_have("doc", "viewer", "person"));
-    }
-
-    #[test]
-    fn what_another_model_lacks_is_named() {
-        let old = model("define a: [user]\n                define b: a");
-        let new = model("define b: [robot]");
-        let lost = |kind: &str, relation: &str| LostRelation {
-            kind: kind.to_owned(),
-            relation: relation.to_owned(),
-        };
-        assert_eq!(old.lost_in(&new), [lost("doc", "a")]);
-        assert_eq!(new.lost_in(&old), []);
-        let empty = Model::parse("model\n schema 1.1\ntype workspace").expect("a model");
-        assert_eq!(new.lost_in(&empty).len(), 3);
     }
 }

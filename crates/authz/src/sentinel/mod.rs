@@ -1,8 +1,14 @@
 //! Sentinel's own permissions in the engine's terms: the model, the vocabulary of its tuples and the questions that
 //! both planes ask. Nothing else in the product spells a type, a relation or an object id of this model.
 
+#[cfg(test)]
+mod agree;
 mod ask;
+mod member;
+mod named;
+mod numbers;
 mod project;
+mod related;
 #[cfg(test)]
 mod rules;
 mod why;
@@ -16,10 +22,14 @@ use crate::model::compose;
 use crate::{Model, ServiceModelError};
 
 pub use ask::{accessible, has_role, is_member, may, may_act, role_of};
+pub use member::{Member, MemberAndAction, MemberAndResource};
+pub use named::{ActionWords, ResourceKind, ResourceWords, ServiceAction};
+pub(crate) use numbers::Numbers;
 pub use project::{
     Grantee, ShareLevel, grant, group_in_workspace, group_member, membership, resource as resource_tuples,
     role_assignee, role_in_workspace, share,
 };
+pub use related::ServiceRelation;
 pub use why::{Why, groups_of, why_act, why_may, why_role, workspaces_of, workspaces_of_resource};
 pub use words::{
     Permission, UnknownPermission, action, group, is_subject_type, is_type, resource, role, user, workspace,

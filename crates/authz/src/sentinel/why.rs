@@ -14,7 +14,8 @@ pub struct Why {
     pub holds: bool,
     /// The tuples that it holds by; empty if it does not.
     pub by: Vec<Tuple>,
-    /// If it does not hold: sets of tuples each of which would be enough, the smallest first. Not every one there is.
+    /// If it does not hold: sets of tuples each of which would be enough, the smallest first and of those the most direct.
+    /// Not every one there is.
     pub enough: Vec<Vec<Tuple>>,
 }
 
@@ -249,13 +250,13 @@ mod tests {
         assert_eq!(
             enough,
             [
+                "resource:docs/document/99#share_view@user:50",
+                "resource:docs/document/99#shared_in@workspace:01",
                 "resource:docs/document/99#owner@user:50",
                 "resource:docs/document/99#share_edit@user:50",
-                "resource:docs/document/99#share_edit@group:60#member",
-                "resource:docs/document/99#share_view@user:50",
                 "resource:docs/document/99#share_view@group:60#member",
-                "resource:docs/document/99#shared_in@workspace:01",
                 "workspace:01#admin@user:50",
+                "resource:docs/document/99#share_edit@group:60#member",
                 "workspace:01#owner@user:50",
             ]
         );

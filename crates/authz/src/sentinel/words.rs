@@ -1,6 +1,6 @@
 //! How Sentinel's entities are called in tuples.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use sentinel_core::Object;
@@ -106,7 +106,7 @@ pub fn role(id: RoleId) -> Object {
 
 /// A service's resource as object.
 pub fn resource(service: &ServiceName, kind: &ResourceType, id: &str) -> Result<Object, InvalidTuple> {
-    Object::new("resource", &format!("{}{id}", resource_prefix(service, kind)))
+    Object::new("resource", &resource_parts(service, kind, id).concat())
 }
 
 /// A service's action in a workspace as object.
@@ -115,45 +115,37 @@ pub fn action(
     service: &ServiceName,
     action: &ActionName,
 ) -> Result<Object, InvalidTuple> {
-    let mut id = String::new();
-    match write_action(&mut id, workspace, service, action) {
-        Ok(()) => Object::new("action", &id),
-        Err(fmt::Error) => Err(InvalidTuple::Id(id)),
-    }
+    let mut id = workspace.to_string();
+    write_action_suffix(service, action, |part| id.push_str(part));
+    Object::new("action", &id)
 }
 
 /// What the ids of all resources of one type of a service begin with.
 pub(super) fn resource_prefix(service: &ServiceName, kind: &ResourceType) -> String {
-    format!("{service}/{kind}/")
+    resource_parts(service, kind, "").concat()
 }
 
-/// Writes the same.
-pub(super) fn write_resource_prefix(
-    text: &mut dyn Write,
-    service: &ServiceName,
-    kind: &ResourceType,
-) -> fmt::Result {
-    [service.as_str(), "/", kind.as_str(), "/"]
-        .into_iter()
-        .try_for_each(|part| text.write_str(part))
+/// The parts of a resource's id, one behind the other.
+pub(super) fn resource_parts<'a>(
+    service: &'a ServiceName,
+    kind: &'a ResourceType,
+    id: &'a str,
+) -> [&'a str; 5] {
+    [service.as_str(), "/", kind.as_str(), "/", id]
 }
 
-/// Writes an action's id.
-pub(super) fn write_action(
-    text: &mut dyn Write,
-    workspace: WorkspaceId,
-    service: &ServiceName,
-    action: &ActionName,
-) -> fmt::Result {
-    write!(text, "{workspace}/{service}/")?;
+/// Writes what follows the workspace in an action's id.
+pub(super) fn write_action_suffix(service: &ServiceName, action: &ActionName, mut write: impl FnMut(&str)) {
+    write("/");
+    write(service.as_str());
+    write("/");
     // `:` may stand in an action but not in an object's id, and `|` the other way round, so no two actions meet.
     for (number, part) in action.as_str().split(':').enumerate() {
         if number > 0 {
-            text.write_char('|')?;
+            write("|");
         }
-        text.write_str(part)?;
+        write(part);
     }
-    Ok(())
 }
 
 #[cfg(test)]
