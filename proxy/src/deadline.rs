@@ -6,8 +6,8 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ pub struct Deadline(Arc<Moment>);
 /// Nanoseconds after `since`; [`NONE`] for no moment.
 #[derive(Debug)]
 struct Moment {
-    since: Instant,
+    /// When it was set first: most exchanges never ask what time it is.
+    since: OnceLock<Instant>,
     after: AtomicU64,
 }
 
@@ -37,7 +38,7 @@ const NONE: u64 = u64::MAX;
 impl Default for Deadline {
     fn default() -> Self {
         Self(Arc::new(Moment {
-            since: Instant::now(),
+            since: OnceLock::new(),
             after: AtomicU64::new(NONE),
         }))
     }
@@ -51,7 +52,8 @@ impl Deadline {
 
     /// Sets it, or puts it off.
     pub fn set(&self, wait: Duration) {
-        let after = self.0.since.elapsed().saturating_add(wait).as_nanos();
+        let since = self.0.since.get_or_init(Instant::now);
+        let after = since.elapsed().saturating_add(wait).as_nanos();
         let after = u64::try_from(after).unwrap_or(NONE);
         self.0.after.store(after, Ordering::Relaxed);
     }
@@ -66,7 +68,7 @@ impl Deadline {
         if after == NONE {
             return None;
         }
-        self.0.since.checked_add(Duration::from_nanos(after))
+        self.0.since.get()?.checked_add(Duration::from_nanos(after))
     }
 
     /// Ends when the moment has passed. It is to be polled after each step of the exchange.

@@ -5,11 +5,12 @@
 //! [`weigh`] says what has to be asked, and is called again with the answer.
 
 mod case;
+mod found;
 mod knowledge;
 
 use std::sync::Arc;
 
-use sentinel_authz::{Graph, sentinel};
+use sentinel_authz::Graph;
 use sentinel_config::edge::{Access, CredentialTier, Requirement};
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{Service, User};
@@ -18,7 +19,8 @@ use sentinel_feed::Question;
 
 use crate::request::Target;
 use crate::routes::Route;
-use case::{Case, Standing, role_question, undecidable};
+use case::{Case, Standing, object_id, role_question, undecidable};
+use found::{FoundUser, first_permission};
 
 pub use knowledge::{Answered, Knowledge};
 
@@ -96,15 +98,19 @@ pub fn weigh(
     if let Access::Protected { credentials, .. } = route.access() {
         check_tier(*credentials, principal)?;
     }
-    let standing = match principal.user() {
-        Some(user) => live_role(user, known)?,
-        None => Standing::None,
+    let (standing, found) = match principal.user() {
+        Some(user) => {
+            let found = find(route, target, user, known)?;
+            (live_role(user, &found, known)?, Some(found))
+        }
+        None => (Standing::None, None),
     };
     if let Access::Protected { require, .. } = route.access() {
         let case = Case {
             route,
             target,
             principal,
+            found,
             standing,
             known,
         };
@@ -149,9 +155,12 @@ pub fn permit_in_shadow(
     principal: &Arc<Principal>,
     known: Knowledge<'_>,
 ) -> Option<Permit> {
-    let role = |user| match live_role(user, known) {
-        Ok(Standing::Member(role)) => Some(role),
-        _ => None,
+    let role = |user| {
+        let found = FoundUser::find(known.graph(), user, None).ok()?;
+        match live_role(user, &found, known) {
+            Ok(Standing::Member(role)) => Some(role),
+            _ => None,
+        }
     };
     route.traffic().is_shadow.then(|| Permit {
         route: Arc::clone(route),
@@ -172,12 +181,18 @@ pub fn part_holds(
     principal: &Principal,
     known: Knowledge<'_>,
 ) -> Result<(), Otherwise> {
-    let standing = |user| live_role(user, known).unwrap_or(Standing::None);
+    let found = principal.user().map(|user| find(route, target, user, known));
+    let found = found.transpose()?;
+    let standing = |user, found| live_role(user, found, known).unwrap_or(Standing::None);
     let case = Case {
         route,
         target,
         principal,
-        standing: principal.user().map_or(Standing::None, standing),
+        standing: principal
+            .user()
+            .zip(found.as_ref())
+            .map_or(Standing::None, |(user, found)| standing(user, found)),
+        found,
         known,
     };
     case.meets(part)
@@ -202,14 +217,28 @@ fn check_tier(tier: CredentialTier, principal: &Principal) -> Result<(), Denial>
     }
 }
 
+/// The user in the graph, and in the same look-up the resource that the route asks about in any case.
+fn find<'a>(
+    route: &'a Route,
+    target: &Target,
+    user: &User,
+    known: Knowledge<'a>,
+) -> Result<FoundUser<'a>, Denial> {
+    let first = first_permission(route.access()).and_then(|wanted| {
+        let id = object_id(route, target, &wanted.id).ok()?;
+        Some((wanted, id))
+    });
+    FoundUser::find(known.graph(), user, first).map_err(|error| undecidable(&error))
+}
+
 /// The user's role in his token's workspace as it is now. Every user has to be a member still.
-fn live_role(user: &User, known: Knowledge<'_>) -> Result<Standing, Denial> {
+fn live_role(user: &User, found: &FoundUser<'_>, known: Knowledge<'_>) -> Result<Standing, Denial> {
     let expires_at = user.credential.expires_at().ok_or(Denial::TokenInvalid)?;
     if is_expired(expires_at, known.credentials_at()) {
         return Err(Denial::TokenExpired);
     }
     let role = if known.covers_people(user.workspace) {
-        sentinel::role_of(known.graph(), user.workspace, user.id).map_err(|error| undecidable(&error))?
+        found.member().role().map_err(|error| undecidable(&error))?
     } else {
         match known.role_told() {
             Some(told) => told.role,

@@ -145,7 +145,7 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use sentinel_core::principal::{Service, User};
+    use sentinel_core::principal::{ExternalUser, Service, User};
     use sentinel_core::{Credential, Timestamp};
 
     use super::*;
@@ -177,7 +177,7 @@ mod tests {
         String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text")
     }
 
-    /// Nobody (0), a user (1), a service (2) or both (3).
+    /// Nobody (0), a user (1), a service (2) or both (3); a user of another issuer (4), with a service (5).
     pub(super) fn principal(who: usize) -> Option<Principal> {
         let id = uuid::Uuid::from_u128(7);
         let user = User {
@@ -200,6 +200,17 @@ mod tests {
             expires_at: None,
         };
         let user = (who % 2 == 1).then(|| Arc::new(user));
+        if who >= 4 {
+            let external = Arc::new(ExternalUser {
+                issuer: "partner".into(),
+                subject: "ada".into(),
+                expires_at: Timestamp::UNIX_EPOCH,
+            });
+            return Some(Principal::external(
+                external,
+                (who == 5).then(|| Arc::new(service)),
+            ));
+        }
         let service = (who >= 2).then(|| Arc::new(service));
         (who > 0).then(|| Principal::verified(user, service))
     }

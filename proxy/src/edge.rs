@@ -22,10 +22,11 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::asking::Asking;
 use crate::assertion::Assertions;
-use crate::authn::Authenticator;
+use crate::authn::{Authenticated, Authenticator};
 use crate::client::Client;
 use crate::decide::Permit;
-use crate::decision_log::{DecidedBy, Outcome, Record};
+use crate::decision_log::{DecidedBy, Outcome, Passage, Record};
+use crate::forward::UserFields;
 use crate::forwarded::TrustedProxies;
 use crate::limits::Buckets;
 use crate::login::{Login, SetCookies};
@@ -78,6 +79,8 @@ pub struct Edge {
 pub struct Admitted {
     /// Why it may pass.
     pub permit: Permit,
+    /// What the service is told about the user, if that was known.
+    pub user_fields: Option<Arc<UserFields>>,
     /// What is forwarded.
     pub request: CanonicalRequest,
     /// What the answer sets, where the browser's session was renewed on the way.
@@ -103,6 +106,7 @@ impl Admitted {
 #[derive(Debug)]
 struct Judged {
     permit: Permit,
+    fields: Option<Arc<UserFields>>,
     at: Timestamp,
     credentials_end: Option<Timestamp>,
     by: Revision,
@@ -110,14 +114,15 @@ struct Judged {
 }
 
 impl Judged {
-    fn admit(self, request: CanonicalRequest, cookies: SetCookies) -> Admitted {
+    fn admit(self, request: CanonicalRequest, cookies: SetCookies, at: Instant) -> Admitted {
         Admitted {
             permit: self.permit,
+            user_fields: self.fields,
             request,
             cookies,
             at: self.at,
-            since: Instant::now(),
-            looked: Instant::now(),
+            since: at,
+            looked: at,
             credentials_end: self.credentials_end,
             judged: self.by,
             told: self.told,
@@ -173,6 +178,7 @@ struct Trace {
 #[derive(Debug)]
 struct Known {
     principal: Arc<Principal>,
+    fields: Option<Arc<UserFields>>,
     state: Arc<ReplicaState>,
     now: Timestamp,
 }
@@ -181,6 +187,7 @@ impl Known {
     fn judged(self, permit: Permit) -> Judged {
         Judged {
             permit,
+            fields: self.fields,
             at: self.now,
             credentials_end: credentials_end(&self.principal),
             by: self.state.revision(),
@@ -212,11 +219,12 @@ impl Edge {
             }
             Err(denial) => Err(*denial),
         };
+        let decided = Instant::now();
         self.account(
             &trace,
             outcome.as_ref().map(Course::passage).map_err(|denial| *denial),
             id,
-            started.elapsed(),
+            decided.saturating_duration_since(started),
         );
         if let Some(mut answer) = trace.instead {
             answer.add(trace.cookies.into_lines());
@@ -226,7 +234,8 @@ impl Edge {
         match (outcome, request) {
             (Ok(Course::Answer(answer, _)), _) => Ok(Admission::Answer(answer)),
             (Ok(Course::Forward(judged)), Ok(request)) => {
-                Ok(Admission::Forward(Box::new(judged.admit(request, cookies))))
+                let admitted = judged.admit(request, cookies, decided);
+                Ok(Admission::Forward(Box::new(admitted)))
             }
             (outcome, request) => Err(Box::new(Refused {
                 denial: outcome.err().unwrap_or(Denial::Internal),
@@ -265,10 +274,11 @@ impl Edge {
         } else {
             trace.age = None;
         }
-        let mut principal = self.authenticate(request, route, &state, now)?;
-        trace.principal = Some(Arc::clone(&principal));
+        let mut caller = self.authenticate(request, route, &state, now)?;
+        trace.principal = Some(Arc::clone(&caller.principal));
 
-        if let Some(wanted) = wanted_revision(&principal, request).filter(|wanted| *wanted > state.revision())
+        if let Some(wanted) =
+            wanted_revision(&caller.principal, request).filter(|wanted| *wanted > state.revision())
         {
             if !self.replica.wait_for(wanted, self.consistency_wait).await {
                 return Err(Denial::RevisionNotReached);
@@ -276,10 +286,11 @@ impl Edge {
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
             check_age(route, trace.age)?;
-            principal = self.authenticate(request, route, &state, now)?;
+            caller = self.authenticate(request, route, &state, now)?;
         }
         Ok(Known {
-            principal,
+            principal: caller.principal,
+            fields: caller.fields,
             state,
             now,
         })
@@ -291,11 +302,10 @@ impl Edge {
         route: &Route,
         state: &ReplicaState,
         now: Timestamp,
-    ) -> Result<Arc<Principal>, Denial> {
+    ) -> Result<Authenticated, Denial> {
         guarded(|| {
             self.authn
                 .authenticate(&request.presented, route.accepts(), state, now)
-                .map(Arc::new)
         })
     }
 
@@ -309,8 +319,18 @@ impl Edge {
 
     fn account(&self, trace: &Trace, outcome: Outcome, id: &RequestId, took: Duration) {
         let outcome = trace.overruled.filter(|_| trace.is_shadow).map_or(outcome, Err);
+        match &trace.route {
+            Some(route) if outcome == Ok(Passage::Permitted) && !trace.is_shadow => {
+                let like = |name: &str| self.metrics.decisions_like(Some(name), outcome, false);
+                route.permitted(like).inc();
+                self.metrics.took(took);
+            }
+            route => {
+                let name = route.as_ref().map(|route| route.name());
+                self.metrics.decided(name, outcome, trace.is_shadow, took);
+            }
+        }
         let route = trace.route.as_ref().map(|route| route.name());
-        self.metrics.decided(route, outcome, trace.is_shadow, took);
         Record {
             request: id,
             route,

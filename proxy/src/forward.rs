@@ -9,6 +9,8 @@
 //! control plane on the user's behalf. `X-Service-Key` does not: it is another service's permanent secret, and what it
 //! proves is said by `x-sentinel-service`.
 
+mod user_fields;
+
 use std::borrow::Cow;
 
 use http::header::{COOKIE, HOST};
@@ -23,6 +25,10 @@ use crate::decide::Permit;
 use crate::names;
 use crate::request::{CanonicalRequest, cookies};
 use crate::request_id::RequestId;
+
+use user_fields::Lines;
+
+pub use user_fields::UserFields;
 
 /// What `encodeURIComponent` encodes, so that every language can decode it.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -45,6 +51,8 @@ pub struct Hop<'a> {
     pub id: &'a RequestId,
     /// The name of the session cookie.
     pub session_cookie: &'a str,
+    /// What is known of the user's fields from earlier requests with his token.
+    pub user_fields: Option<&'a UserFields>,
 }
 
 /// Writes the request that `permit` allows over what Pingora would send.
@@ -81,44 +89,39 @@ fn write_facts(
     hop: Hop<'_>,
     fields: &mut HeaderMap,
 ) -> Result<(), Denial> {
-    let mut set = |name: HeaderName, value: Cow<'_, str>| -> Result<(), Denial> {
-        let value = match value {
-            Cow::Borrowed(text) => HeaderValue::from_str(text),
-            // The text itself becomes the value.
-            Cow::Owned(text) => HeaderValue::try_from(text),
-        };
-        fields
-            .try_insert(name, value.map_err(|_| Denial::Internal)?)
-            .map_err(|_| Denial::Internal)?;
+    let mut set = |name: HeaderName, value: HeaderValue| -> Result<(), Denial> {
+        fields.try_insert(name, value).map_err(|_| Denial::Internal)?;
         Ok(())
     };
-    set(HOST, request.host.authority().into())?;
-    set(names::REQUEST_ID, hop.id.as_str().into())?;
-    set(names::FORWARDED_HOST, request.host.authority().into())?;
-    set(names::FORWARDED_PROTO, hop.client.scheme().into())?;
+    let host = text(request.host.authority())?;
+    set(HOST, host.clone())?;
+    set(names::FORWARDED_HOST, host)?;
+    set(names::REQUEST_ID, hop.id.header_value())?;
+    set(
+        names::FORWARDED_PROTO,
+        HeaderValue::from_static(hop.client.scheme()),
+    )?;
     if let Some(client) = hop.client.address {
-        set(names::FORWARDED_FOR, client.to_string().into())?;
-    }
-    if let Some((user, role)) = permit.member() {
-        set(names::USER_ID, user.id.to_string().into())?;
-        if let Some(email) = &user.email {
-            set(names::USER_EMAIL, encoded(email))?;
-        }
-        if let Some(name) = &user.name {
-            set(names::USER_NAME, encoded(name))?;
-        }
-        set(names::WORKSPACE_ID, user.workspace.to_string().into())?;
-        set(names::WORKSPACE_SLUG, user.workspace_slug.as_str().into())?;
-        set(names::WORKSPACE_ROLE, role.as_str().into())?;
+        set(names::FORWARDED_FOR, text(&client.to_string())?)?;
     }
     if let Some(user) = permit.principal().external_user() {
-        set(names::ISSUER, (&*user.issuer).into())?;
-        set(names::SUBJECT, encoded(&user.subject))?;
+        set(names::ISSUER, text(&user.issuer)?)?;
+        set(names::SUBJECT, text(&encoded(&user.subject))?)?;
     }
     if let Some(service) = permit.service() {
-        set(names::SERVICE, service.name.as_str().into())?;
+        set(names::SERVICE, text(service.name.as_str())?)?;
+    }
+    if let Some((user, role)) = permit.member() {
+        match hop.user_fields.and_then(|known| known.about(user)) {
+            Some(lines) => lines.write(role, fields)?,
+            None => Lines::of(user).write(role, fields)?,
+        }
     }
     Ok(())
+}
+
+fn text(text: &str) -> Result<HeaderValue, Denial> {
+    HeaderValue::from_str(text).map_err(|_| Denial::Internal)
 }
 
 /// Changes the fields of a request. Pingora remembers how each name was spelt, and every change would have to be made in both

@@ -124,6 +124,7 @@ impl ProxyHttp for Handler {
             client: exchange.client,
             id: &exchange.id,
             session_cookie: self.0.authn.session_cookie(),
+            user_fields: admitted.user_fields.as_deref(),
         };
         exchange.expect_more();
         forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())?;
@@ -158,6 +159,7 @@ impl ProxyHttp for Handler {
         // Pingora would write the end of a chunked body twice, and the service would take the second for another request.
         if end && piece == 0 {
             *body = None;
+            return Ok(());
         }
         if exchange.body.keeps_up(piece) {
             return Ok(());

@@ -21,6 +21,7 @@ pub mod descriptors;
 pub mod doorway;
 pub mod edge;
 pub mod explain;
+mod feed_counters;
 pub mod forward;
 pub mod forwarded;
 pub mod handler;

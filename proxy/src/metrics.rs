@@ -135,15 +135,23 @@ impl Metrics {
 
     /// Counts a decision, and whether it is a `shadow` that does not count for the request.
     pub fn decided(&self, route: Option<&str>, outcome: Outcome, is_shadow: bool, took: Duration) {
-        self.decisions
-            .with_label_values(&[
-                route.unwrap_or(NO_ROUTE),
-                word(outcome),
-                reason(outcome),
-                mode(is_shadow),
-            ])
-            .inc();
-        self.duration.observe(took.as_secs_f64());
+        self.decisions_like(route, outcome, is_shadow).inc();
+        self.took(took);
+    }
+
+    /// The counter of decisions like this one, to be kept by who makes many of them: finding it takes a lock.
+    pub fn decisions_like(&self, route: Option<&str>, outcome: Outcome, is_shadow: bool) -> IntCounter {
+        self.decisions.with_label_values(&[
+            route.unwrap_or(NO_ROUTE),
+            word(outcome),
+            reason(outcome),
+            mode(is_shadow),
+        ])
+    }
+
+    /// Notes how long a decision took that was counted otherwise.
+    pub fn took(&self, duration: Duration) {
+        self.duration.observe(duration.as_secs_f64());
     }
 
     /// Counts a request that was let through in vain.

@@ -171,7 +171,8 @@ pub fn is_statement(name: &str) -> bool {
 /// a name that means something.
 pub fn is_refused(name: &str) -> bool {
     if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return OVERRIDES.contains(&name);
+        // All of them begin like that, and most fields do not.
+        return name.starts_with("x-") && OVERRIDES.contains(&name);
     }
     let folded: String = name
         .chars()
@@ -183,6 +184,11 @@ pub fn is_refused(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_override_begins_alike() {
+        assert!(OVERRIDES.iter().all(|name| name.starts_with("x-")));
+    }
 
     #[test]
     fn every_statement_has_a_known_beginning() {

@@ -51,9 +51,11 @@ async fn serve_until_signalled(config: &Config, limits: Limits) -> Result<()> {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         asks: None,
+        feed: None,
     };
     let follower = follower(config, &parts)?;
     parts.asks = Some(Arc::new(follower.asker()));
+    parts.feed = Some(follower.status());
     // Before anything is served, so that no signal is missed.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (replica, stop_following) = (parts.replica.clone(), Arc::new(Notify::new()));

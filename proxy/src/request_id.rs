@@ -5,38 +5,56 @@
 use http::HeaderValue;
 use sentinel_core::Random;
 
+/// How many digits it has.
+const DIGITS: usize = 32;
+
 /// 128 random bits, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Box<str>);
+pub struct RequestId {
+    digits: [u8; DIGITS],
+    length: usize,
+}
 
 impl RequestId {
     /// A fresh number.
     pub fn generate(random: &dyn Random) -> Self {
-        let mut bytes = [0_u8; 16];
+        let mut bytes = [0_u8; DIGITS / 2];
         random.fill(&mut bytes);
-        let digit = |nibble: u8| char::from(nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
-        let mut text = String::with_capacity(2 * bytes.len());
-        for byte in bytes {
-            text.push(digit(byte >> 4));
-            text.push(digit(byte & 15));
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        let mut digits = [0; DIGITS];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
-        Self(text.into())
+        Self {
+            digits,
+            length: DIGITS,
+        }
     }
 
     /// The number as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // INVARIANT: hexadecimal digits are text.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The number as a header value.
     pub fn header_value(&self) -> HeaderValue {
         // INVARIANT: hexadecimal digits are a header value.
-        HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        HeaderValue::from_bytes(self.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..self.length).unwrap_or(&self.digits)
     }
 
     #[cfg(test)]
     pub(crate) fn fixed(text: &str) -> Self {
-        Self(text.into())
+        let mut digits = [0; DIGITS];
+        digits[..text.len()].copy_from_slice(text.as_bytes());
+        Self {
+            digits,
+            length: text.len(),
+        }
     }
 }
 

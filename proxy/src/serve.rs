@@ -13,7 +13,7 @@ use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use sentinel_config::edge::{Config, Fallback};
 use sentinel_core::{Clock, Random, Revision};
-use sentinel_feed::{Ask, Replica};
+use sentinel_feed::{Ask, FollowerStatus, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -27,6 +27,7 @@ use crate::authn::issuers::{IssuerGauges, Issuers};
 use crate::doorway::tls::Encryption;
 use crate::doorway::{Behind, Door, Limits};
 use crate::edge::Edge;
+use crate::feed_counters::FeedCounters;
 use crate::forwarded::TrustedProxies;
 use crate::handler::{Handler, Served};
 use crate::limits::Buckets;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Whom to ask what the replica does not keep, where the configuration lets the edge ask.
     pub asks: Option<Arc<dyn Ask>>,
+    /// What whoever keeps the replica up to date is doing, if that is to be counted.
+    pub feed: Option<watch::Receiver<FollowerStatus>>,
 }
 
 /// An edge that listens.
@@ -89,6 +92,9 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     if !issuers.is_empty() {
         metrics.register(Box::new(IssuerGauges::new(Arc::clone(&issuers))?))?;
     }
+    if let Some(feed) = parts.feed {
+        metrics.register(Box::new(FeedCounters::new(feed)?))?;
+    }
     let assertions = Assertions::of(config, &*parts.random)?;
     let login = Login::from_config(config, Arc::clone(&parts.clock), Arc::clone(&parts.random))?;
     let routes = Table::compile(config)?;
@@ -105,7 +111,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         relations: Present::new(Wanted::all(&routes)),
         asking,
         routes,
-        authn: Authenticator::of(config, Arc::clone(&issuers), metrics.tokens()),
+        authn: Authenticator::of(config, Arc::clone(&issuers), metrics.tokens(), &*parts.random),
         replica: parts.replica,
         clock: parts.clock,
         random: parts.random,

@@ -11,6 +11,7 @@ mod compact;
 pub mod edge_key;
 pub mod error;
 pub mod feed_key;
+pub mod fingerprint;
 pub mod hash;
 pub mod issuer;
 mod json;
@@ -29,6 +30,7 @@ pub use claims::{AccessClaims, AdminClaims, Audience, AuthzClaims, RefreshClaims
 pub use edge_key::{EdgeSecret, HashedEdgeKey, InvalidEdgeKey, PlainEdgeKey};
 pub use error::TokenError;
 pub use feed_key::{BadSignature, FeedVerifyKey};
+pub use fingerprint::{Fingerprint, Fingerprinter};
 pub use hash::sha256;
 pub use issuer::{
     InvalidIssuerKeys, IssuerKeys, IssuerVerifier, VerifiedExternal, VerifiedIdentity, claimed_issuer,

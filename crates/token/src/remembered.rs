@@ -2,7 +2,7 @@
 //!
 //! What is remembered is only what cannot change: that this very text was signed by one of these very keys and says this.
 //! Whether it has expired and whether its keys still count is asked every time; whether it was revoked is for the caller
-//! to look up, every time as well. The text itself is not kept, only its SHA-256.
+//! to look up, every time as well. The text itself is not kept, only its fingerprint.
 //!
 //! A fixed number of slots, each an atomic pointer: readers never wait and never write, and memory is bounded whatever
 //! clients send. Only tokens with a good signature get in, so nobody can push others out without being one of them.
@@ -14,7 +14,7 @@ use sentinel_core::Timestamp;
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{ExternalUser, User};
 
-use crate::KeySet;
+use crate::{Fingerprint, KeySet};
 
 /// How many slots a token may be in.
 const WAYS: usize = 4;
@@ -52,8 +52,8 @@ impl Lasting for ExternalUser {
 /// A token that was good.
 #[derive(Debug)]
 struct Entry<V, K> {
-    /// SHA-256 of the whole token.
-    digest: [u8; 32],
+    /// That of the whole token.
+    fingerprint: Fingerprint,
     /// The keys that it was verified with.
     keys: K,
     /// When it ends.
@@ -71,43 +71,43 @@ impl<V: Lasting, K: Clone + PartialEq> Remembered<V, K> {
         }
     }
 
-    /// What the token with this digest says, if it was verified with these keys and has not expired.
-    pub fn find(&self, digest: &[u8; 32], keys: &K, now: Timestamp) -> Option<Arc<V>> {
-        self.find_where(digest, now, |_, with| with == keys)
+    /// What the token with this fingerprint says, if it was verified with these keys and has not expired.
+    pub fn find(&self, token: Fingerprint, keys: &K, now: Timestamp) -> Option<Arc<V>> {
+        self.find_where(token, now, |_, with| with == keys)
     }
 
-    /// What the token with this digest says, if it has not expired, and `counts` says of that and of the keys which it was
+    /// What the token with this fingerprint says, if it has not expired, and `counts` says of that and of the keys which it was
     /// verified with that they still count.
     pub fn find_where(
         &self,
-        digest: &[u8; 32],
+        token: Fingerprint,
         now: Timestamp,
         counts: impl Fn(&V, &K) -> bool,
     ) -> Option<Arc<V>> {
-        self.ways(digest).iter().find_map(|slot| {
+        self.ways(token).iter().find_map(|slot| {
             let slot = slot.load();
-            let entry = slot.as_ref().filter(|entry| entry.digest == *digest)?;
+            let entry = slot.as_ref().filter(|entry| entry.fingerprint == token)?;
             let counts = !is_expired(entry.expires_at, now) && counts(&entry.value, &entry.keys);
             counts.then(|| Arc::clone(&entry.value))
         })
     }
 
-    /// Remembers that the token with this digest was verified with these keys just now, and says this: in place of
+    /// Remembers that the token with this fingerprint was verified with these keys just now, and says this: in place of
     /// itself, of nothing, of one that has expired, or of any other. What never ends is not remembered.
-    pub fn remember(&self, digest: [u8; 32], keys: &K, value: &Arc<V>, now: Timestamp) {
+    pub fn remember(&self, token: Fingerprint, keys: &K, value: &Arc<V>, now: Timestamp) {
         let Some(expires_at) = value.ends_at() else {
             return;
         };
-        let ways = self.ways(&digest);
-        let victim = usize::from(digest.last().copied().unwrap_or_default());
-        let is_it = |held: &Entry<V, K>| held.digest == digest;
+        let ways = self.ways(token);
+        let victim = usize::from(token.last());
+        let is_it = |held: &Entry<V, K>| held.fingerprint == token;
         let is_over = |held: &Entry<V, K>| is_expired(held.expires_at, now);
         let slot = find_slot(ways, |held| held.is_some_and(is_it))
             .or_else(|| find_slot(ways, |held| held.is_none_or(is_over)))
             .or_else(|| ways.get(victim.checked_rem(ways.len())?));
         if let Some(slot) = slot {
             slot.store(Some(Arc::new(Entry {
-                digest,
+                fingerprint: token,
                 keys: keys.clone(),
                 expires_at,
                 value: Arc::clone(value),
@@ -115,13 +115,10 @@ impl<V: Lasting, K: Clone + PartialEq> Remembered<V, K> {
         }
     }
 
-    /// The slots in which a digest may be.
-    fn ways(&self, digest: &[u8; 32]) -> &[Slot<V, K>] {
-        let prefix = digest
-            .first_chunk::<8>()
-            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    /// The slots in which a token may be.
+    fn ways(&self, token: Fingerprint) -> &[Slot<V, K>] {
         let sets = u64::try_from(self.slots.len().checked_div(WAYS).unwrap_or(1)).unwrap_or(1);
-        let set = usize::try_from(prefix.checked_rem(sets).unwrap_or(0)).unwrap_or(0);
+        let set = usize::try_from(token.number().checked_rem(sets).unwrap_or(0)).unwrap_or(0);
         let start = set.saturating_mul(WAYS);
         self.slots
             .get(start..start.saturating_add(WAYS))
@@ -167,7 +164,7 @@ mod tests {
 
     fn remember(tokens: &Remembered<User>, number: u8, expires_at: i64, now: i64) {
         let (keys, user) = (KeySet::default(), user(number, expires_at));
-        tokens.remember([number; 32], &keys, &user, at(now));
+        tokens.remember(Fingerprint::fixed(number), &keys, &user, at(now));
     }
 
     #[test]
@@ -175,9 +172,12 @@ mod tests {
         let tokens = Remembered::<User>::with_room_for(8);
         remember(&tokens, 1, 100, 10);
         let keys = KeySet::default();
-        assert_eq!(tokens.find(&[1; 32], &keys, at(99)), Some(user(1, 100)));
-        assert_eq!(tokens.find(&[1; 32], &keys, at(100)), None);
-        assert_eq!(tokens.find(&[2; 32], &keys, at(10)), None);
+        assert_eq!(
+            tokens.find(Fingerprint::fixed(1), &keys, at(99)),
+            Some(user(1, 100))
+        );
+        assert_eq!(tokens.find(Fingerprint::fixed(1), &keys, at(100)), None);
+        assert_eq!(tokens.find(Fingerprint::fixed(2), &keys, at(10)), None);
     }
 
     #[test]
@@ -185,10 +185,16 @@ mod tests {
         let tokens = Remembered::<User>::with_room_for(8);
         remember(&tokens, 1, 100, 10);
         let others = KeySet::from_facts([&TestKey::a().fact(0)]).expect("keys");
-        assert_eq!(tokens.find(&[1; 32], &others, at(10)), None);
-        tokens.remember([1; 32], &others, &user(1, 100), at(10));
-        assert_eq!(tokens.find(&[1; 32], &others, at(10)), Some(user(1, 100)));
-        assert_eq!(tokens.find(&[1; 32], &KeySet::default(), at(10)), None);
+        assert_eq!(tokens.find(Fingerprint::fixed(1), &others, at(10)), None);
+        tokens.remember(Fingerprint::fixed(1), &others, &user(1, 100), at(10));
+        assert_eq!(
+            tokens.find(Fingerprint::fixed(1), &others, at(10)),
+            Some(user(1, 100))
+        );
+        assert_eq!(
+            tokens.find(Fingerprint::fixed(1), &KeySet::default(), at(10)),
+            None
+        );
     }
 
     #[test]
@@ -199,14 +205,20 @@ mod tests {
             remember(&tokens, number, if number == 2 { 20 } else { 100 }, 10);
         }
         remember(&tokens, 5, 100, 50);
-        assert_eq!(tokens.find(&[2; 32], &keys, at(50)), None);
+        assert_eq!(tokens.find(Fingerprint::fixed(2), &keys, at(50)), None);
         for number in [1, 3, 4, 5] {
-            assert_eq!(tokens.find(&[number; 32], &keys, at(50)), Some(user(number, 100)));
+            assert_eq!(
+                tokens.find(Fingerprint::fixed(number), &keys, at(50)),
+                Some(user(number, 100))
+            );
         }
         remember(&tokens, 6, 100, 50);
-        let held = (1..=6).filter(|n| tokens.find(&[*n; 32], &keys, at(50)).is_some());
+        let held = (1..=6).filter(|n| tokens.find(Fingerprint::fixed(*n), &keys, at(50)).is_some());
         assert_eq!(held.count(), WAYS);
-        assert_eq!(tokens.find(&[6; 32], &keys, at(50)), Some(user(6, 100)));
+        assert_eq!(
+            tokens.find(Fingerprint::fixed(6), &keys, at(50)),
+            Some(user(6, 100))
+        );
     }
 
     #[test]
@@ -218,7 +230,10 @@ mod tests {
             },
             ..User::clone(&user(1, 100))
         });
-        tokens.remember([1; 32], &KeySet::default(), &endless, at(10));
-        assert_eq!(tokens.find(&[1; 32], &KeySet::default(), at(10)), None);
+        tokens.remember(Fingerprint::fixed(1), &KeySet::default(), &endless, at(10));
+        assert_eq!(
+            tokens.find(Fingerprint::fixed(1), &KeySet::default(), at(10)),
+            None
+        );
     }
 }

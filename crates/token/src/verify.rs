@@ -190,11 +190,6 @@ impl<C> Verified<C> {
     pub fn claims(&self) -> &C {
         &self.claims
     }
-
-    /// The claims, owned.
-    pub fn into_claims(self) -> C {
-        self.claims
-    }
 }
 
 macro_rules! verified {

@@ -4,23 +4,25 @@
 //! up for every request, also when its signature was checked before.
 
 mod accepts;
+mod bearer;
 pub mod issuers;
 mod outside;
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
 use sentinel_config::edge::{Config, IssuedTokens};
 use sentinel_core::clock::is_expired;
 use sentinel_core::principal::{ExternalUser, Service, User};
-use sentinel_core::{Denial, Principal, Timestamp};
+use sentinel_core::{Denial, Principal, Random, Timestamp};
 use sentinel_feed::ReplicaState;
-use sentinel_token::{HashedServiceKey, PlainServiceKey, Remembered, Verifier, sha256};
+use sentinel_token::{Fingerprint, Fingerprinter, HashedServiceKey, PlainServiceKey, Remembered, Verifier};
 
+use crate::forward::UserFields;
 use crate::metrics::TokenCounters;
-use crate::request::{Presented, cookies};
+use crate::request::{Presented, Shown, cookies};
 
 pub use accepts::{Accepts, UserToken};
+use bearer::Bearer;
 use issuers::Issuers;
 use outside::Outside;
 
@@ -31,24 +33,35 @@ const ROOM: usize = 65_536;
 #[derive(Debug)]
 pub struct Authenticator {
     verifier: Verifier,
-    remembered: Remembered,
+    fingerprinter: Fingerprinter,
+    remembered: Remembered<Bearer>,
     outside: Outside,
     session_cookie: Box<str>,
     counters: TokenCounters,
 }
 
+/// A verified caller.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// What services are told about the user, if it is one of the control plane's.
+    pub fields: Option<Arc<UserFields>>,
+}
+
 /// Who stands behind a request, by his token.
 enum Person {
     Nobody,
-    User(Arc<User>),
+    User(Arc<Bearer>),
     External(Arc<ExternalUser>),
 }
 
 impl Authenticator {
     /// For the tokens of one issuer.
-    pub fn new(verifier: Verifier, counters: TokenCounters) -> Self {
+    pub fn new(verifier: Verifier, counters: TokenCounters, random: &dyn Random) -> Self {
         Self {
             verifier,
+            fingerprinter: Fingerprinter::new(random),
             remembered: Remembered::with_room_for(ROOM),
             outside: Outside::default(),
             session_cookie: cookies::SESSION.into(),
@@ -57,11 +70,12 @@ impl Authenticator {
     }
 
     /// As a configuration says, with its other issuers.
-    pub fn of(config: &Config, issuers: Arc<Issuers>, counters: TokenCounters) -> Self {
+    pub fn of(config: &Config, issuers: Arc<Issuers>, counters: TokenCounters, random: &dyn Random) -> Self {
+        let verifier = Verifier::new(config.control_plane.issuer());
         Self {
             outside: Outside::of(issuers),
             session_cookie: config.session_cookie.as_str().into(),
-            ..Self::new(Verifier::new(config.control_plane.issuer()), counters)
+            ..Self::new(verifier, counters, random)
         }
     }
 
@@ -80,16 +94,16 @@ impl Authenticator {
         accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
-    ) -> Result<Principal, Denial> {
+    ) -> Result<Authenticated, Denial> {
         let person = self.person(presented, accepts, state, now)?;
         let service = match &presented.service_key {
-            Some(key) => Some(Arc::new(service(key.expose_secret(), state, now)?)),
+            Some(key) => Some(Arc::new(service(key.as_str(), state, now)?)),
             None => None,
         };
         Ok(match person {
-            Person::Nobody => Principal::verified(None, service),
-            Person::User(user) => Principal::verified(Some(user), service),
-            Person::External(user) => Principal::external(user, service),
+            Person::Nobody => Principal::verified(None, service).into(),
+            Person::User(bearer) => bearer.with(service),
+            Person::External(user) => Principal::external(user, service).into(),
         })
     }
 
@@ -106,11 +120,11 @@ impl Authenticator {
         }
         let takes_cookie = accepts.takes(UserToken::Cookie);
         match (&presented.bearer, &presented.cookie) {
-            (Some(token), _) => self.bearer(token.expose_secret(), accepts, state, now),
+            (Some(token), _) => self.bearer(token, accepts, state, now),
             // A browser attaches it, whoever has made it send the request.
             (None, Some(_)) if takes_cookie && presented.may_be_forged => Err(Denial::CrossSite),
             (None, Some(token)) if takes_cookie => {
-                let user = self.access(token.expose_secret(), accepts, state, now)?;
+                let user = self.access(token, accepts, state, now)?;
                 Ok(Person::User(user))
             }
             (None, _) => Ok(Person::Nobody),
@@ -121,30 +135,31 @@ impl Authenticator {
     /// itself; whoever shows one of an issuer that the route does not name learns no more than that it is not valid.
     fn bearer(
         &self,
-        token: &str,
+        token: &Shown,
         accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
     ) -> Result<Person, Denial> {
-        let digest = sha256(token.as_bytes());
-        if let Some(user) = self.known(&digest, state, now) {
+        let fingerprint = self.fingerprinter.of(token.as_bytes());
+        if let Some(user) = self.known(fingerprint, state, now) {
             return admit(user, accepts, state).map(Person::User);
         }
-        if let Some(user) = self.outside.find(&digest, accepts, now) {
+        if let Some(user) = self.outside.find(fingerprint, accepts, now) {
             self.counters.remembered.inc();
             return Ok(Person::External(user));
         }
         self.counters.verified.inc();
+        let token = token.as_str();
         match self.outside.claimed(token)? {
             None => {
-                let user = self.verify(token, digest, state, now)?;
+                let user = self.verify(token, fingerprint, state, now)?;
                 admit(user, accepts, state).map(Person::User)
             }
             Some((number, issuer))
                 if issuer.makes() == IssuedTokens::Access
                     && accepts.takes(UserToken::Issuer(issuer.name())) =>
             {
-                let user = self.outside.verify((number, issuer), token, digest, now)?;
+                let user = self.outside.verify((number, issuer), token, fingerprint, now)?;
                 Ok(Person::External(user))
             }
             Some((_, issuer)) if issuer.makes() == IssuedTokens::Identity && accepts.authz => {
@@ -157,24 +172,24 @@ impl Authenticator {
     /// An access token of the control plane, and nothing else.
     fn access(
         &self,
-        token: &str,
+        token: &Shown,
         accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
-    ) -> Result<Arc<User>, Denial> {
-        let digest = sha256(token.as_bytes());
-        let user = if let Some(user) = self.known(&digest, state, now) {
+    ) -> Result<Arc<Bearer>, Denial> {
+        let fingerprint = self.fingerprinter.of(token.as_bytes());
+        let user = if let Some(user) = self.known(fingerprint, state, now) {
             user
         } else {
             self.counters.verified.inc();
-            self.verify(token, digest, state, now)?
+            self.verify(token.as_str(), fingerprint, state, now)?
         };
         admit(user, accepts, state)
     }
 
     /// The user of an access token that was verified a moment ago.
-    fn known(&self, digest: &[u8; 32], state: &ReplicaState, now: Timestamp) -> Option<Arc<User>> {
-        let user = self.remembered.find(digest, state.keys(), now)?;
+    fn known(&self, token: Fingerprint, state: &ReplicaState, now: Timestamp) -> Option<Arc<Bearer>> {
+        let user = self.remembered.find(token, state.keys(), now)?;
         self.counters.remembered.inc();
         Some(user)
     }
@@ -182,56 +197,57 @@ impl Authenticator {
     fn verify(
         &self,
         token: &str,
-        digest: [u8; 32],
+        fingerprint: Fingerprint,
         state: &ReplicaState,
         now: Timestamp,
-    ) -> Result<Arc<User>, Denial> {
+    ) -> Result<Arc<Bearer>, Denial> {
         let verified = self
             .verifier
             .verify_access(token, state.keys(), now)
             .map_err(sentinel_token::TokenError::denial)?;
-        let user = Arc::new(User::from(verified));
-        self.remembered.remember(digest, state.keys(), &user, now);
-        Ok(user)
+        let bearer = Arc::new(Bearer::new(verified.into()));
+        self.remembered.remember(fingerprint, state.keys(), &bearer, now);
+        Ok(bearer)
     }
 
     /// An authz token with the ID token that it goes with.
     fn pair(
         &self,
-        authz: &SecretString,
-        id_token: Option<&SecretString>,
+        authz: &Shown,
+        id_token: Option<&Shown>,
         accepts: &Accepts,
         state: &ReplicaState,
         now: Timestamp,
-    ) -> Result<Arc<User>, Denial> {
+    ) -> Result<Arc<Bearer>, Denial> {
         if !accepts.authz {
             return Err(Denial::CredentialNotAccepted);
         }
         let id_token = id_token.ok_or(Denial::TokenBindingInvalid)?;
-        let (authz, id_token) = (authz.expose_secret(), id_token.expose_secret());
-        let digest = outside::digest_of(authz, id_token);
-        let user = if let Some(user) = self.outside.find_pair(&digest, state.keys(), now) {
+        let both = outside::both(authz.as_bytes(), id_token.as_bytes());
+        let fingerprint = self.fingerprinter.of(&both);
+        let user = if let Some(user) = self.outside.find_pair(fingerprint, state.keys(), now) {
             self.counters.remembered.inc();
             user
         } else {
             self.counters.verified.inc();
             let verified = self
                 .verifier
-                .verify_authz(authz, state.keys(), now)
+                .verify_authz(authz.as_str(), state.keys(), now)
                 .map_err(sentinel_token::TokenError::denial)?;
-            self.outside.bind(verified, id_token, digest, state.keys(), now)?
+            self.outside
+                .bind(verified, id_token.as_str(), fingerprint, state.keys(), now)?
         };
-        check_revocation(&user, state)?;
-        outside::check_service(&user, accepts)?;
+        check_revocation(user.user(), state)?;
+        outside::check_service(user.user(), accepts)?;
         Ok(user)
     }
 }
 
 /// The user of an access token, where the route takes one and the token still counts.
-fn admit(user: Arc<User>, accepts: &Accepts, state: &ReplicaState) -> Result<Arc<User>, Denial> {
-    check_revocation(&user, state)?;
+fn admit(bearer: Arc<Bearer>, accepts: &Accepts, state: &ReplicaState) -> Result<Arc<Bearer>, Denial> {
+    check_revocation(bearer.user(), state)?;
     if accepts.access {
-        Ok(user)
+        Ok(bearer)
     } else {
         Err(Denial::CredentialNotAccepted)
     }
@@ -263,6 +279,15 @@ fn service(key: &str, state: &ReplicaState, now: Timestamp) -> Result<Service, D
         name: known.service.clone(),
         expires_at: known.expires_at,
     })
+}
+
+impl From<Principal> for Authenticated {
+    fn from(principal: Principal) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            fields: None,
+        }
+    }
 }
 
 #[cfg(test)]

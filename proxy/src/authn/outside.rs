@@ -6,11 +6,11 @@ use std::sync::Arc;
 use sentinel_config::edge::IssuedTokens;
 use sentinel_core::principal::{ExternalUser, User};
 use sentinel_core::{Credential, Denial, Timestamp};
-use sentinel_token::hash::Sha256;
-use sentinel_token::{IssuerKeys, KeySet, Lasting, Remembered, VerifiedAuthz, claimed_issuer};
+use sentinel_token::{Fingerprint, IssuerKeys, KeySet, Lasting, Remembered, VerifiedAuthz, claimed_issuer};
 
 use super::ROOM;
 use super::accepts::{Accepts, UserToken};
+use super::bearer::Bearer;
 use super::issuers::{Issuer, Issuers};
 
 /// Verifies and remembers them.
@@ -18,7 +18,7 @@ use super::issuers::{Issuer, Issuers};
 pub(super) struct Outside {
     pub(super) issuers: Arc<Issuers>,
     externals: Remembered<Vouched<ExternalUser>, IssuerKeys>,
-    pairs: Remembered<Vouched<User>, (KeySet, IssuerKeys)>,
+    pairs: Remembered<Vouched<Bearer>, (KeySet, IssuerKeys)>,
 }
 
 /// Somebody, and the number of the issuer that vouches for him.
@@ -65,11 +65,11 @@ impl Outside {
     /// The bearer of a token that was verified a moment ago, if it is one that the route takes.
     pub(super) fn find(
         &self,
-        digest: &[u8; 32],
+        token: Fingerprint,
         accepts: &Accepts,
         now: Timestamp,
     ) -> Option<Arc<ExternalUser>> {
-        let vouched = self.externals.find_where(digest, now, |vouched, keys| {
+        let vouched = self.externals.find_where(token, now, |vouched, keys| {
             accepts.takes(UserToken::Issuer(&vouched.person.issuer)) && self.issuers.has(vouched.issuer, keys)
         })?;
         Some(Arc::clone(&vouched.person))
@@ -80,7 +80,7 @@ impl Outside {
         &self,
         (number, issuer): (usize, &Issuer),
         token: &str,
-        digest: [u8; 32],
+        fingerprint: Fingerprint,
         now: Timestamp,
     ) -> Result<Arc<ExternalUser>, Denial> {
         let (verified, keys) = issuer.verify_access(token, now)?;
@@ -93,13 +93,19 @@ impl Outside {
             issuer: number,
             person: Arc::clone(&person),
         };
-        self.externals.remember(digest, &keys, &Arc::new(vouched), now);
+        self.externals
+            .remember(fingerprint, &keys, &Arc::new(vouched), now);
         Ok(person)
     }
 
     /// The user of two tokens that were verified together a moment ago.
-    pub(super) fn find_pair(&self, digest: &[u8; 32], keys: &KeySet, now: Timestamp) -> Option<Arc<User>> {
-        let vouched = self.pairs.find_where(digest, now, |vouched, (ours, theirs)| {
+    pub(super) fn find_pair(
+        &self,
+        tokens: Fingerprint,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Option<Arc<Bearer>> {
+        let vouched = self.pairs.find_where(tokens, now, |vouched, (ours, theirs)| {
             ours == keys && self.issuers.has(vouched.issuer, theirs)
         })?;
         Some(Arc::clone(&vouched.person))
@@ -111,10 +117,10 @@ impl Outside {
         &self,
         authz: VerifiedAuthz,
         id_token: &str,
-        digest: [u8; 32],
+        fingerprint: Fingerprint,
         keys: &KeySet,
         now: Timestamp,
-    ) -> Result<Arc<User>, Denial> {
+    ) -> Result<Arc<Bearer>, Denial> {
         let (number, issuer) = self
             .claimed(id_token)?
             .filter(|(_, issuer)| issuer.makes() == IssuedTokens::Identity)
@@ -135,24 +141,20 @@ impl Outside {
         }
         user.email = identity.email;
         user.name = identity.name;
-        let person = Arc::new(user);
+        let person = Arc::new(Bearer::new(user));
         let vouched = Vouched {
             issuer: number,
             person: Arc::clone(&person),
         };
         let keys = (keys.clone(), their_keys);
-        self.pairs.remember(digest, &keys, &Arc::new(vouched), now);
+        self.pairs.remember(fingerprint, &keys, &Arc::new(vouched), now);
         Ok(person)
     }
 }
 
 /// What two tokens are remembered by together. Neither has a line break in it, being a header field's value.
-pub(super) fn digest_of(authz: &str, id_token: &str) -> [u8; 32] {
-    let mut both = Sha256::new();
-    both.update(authz.as_bytes());
-    both.update(b"\n");
-    both.update(id_token.as_bytes());
-    both.finish()
+pub(super) fn both(authz: &[u8], id_token: &[u8]) -> Vec<u8> {
+    [authz, id_token].join(b"\n".as_slice())
 }
 
 /// An authz token counts at the service that it was made for, and nowhere else.

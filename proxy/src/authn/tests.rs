@@ -1,6 +1,6 @@
 mod outside;
 
-use sentinel_core::Fact;
+use sentinel_core::{Fact, SystemRandom};
 use serde_json::json;
 
 use super::issuers::Issuer;
@@ -12,7 +12,7 @@ use crate::testing::{
 
 fn authenticator() -> Authenticator {
     let metrics = Metrics::new().expect("names are fine");
-    Authenticator::new(Verifier::new(ISSUER), metrics.tokens())
+    Authenticator::new(Verifier::new(ISSUER), metrics.tokens(), &SystemRandom)
 }
 
 fn presented(bearer: Option<&str>, key: Option<&str>) -> Presented {
@@ -52,7 +52,8 @@ fn nobody_a_user_a_service_or_both() {
     ] {
         let principal = authn
             .authenticate(&presented(bearer, key), &Accepts::default(), &state, at(NOW))
-            .expect("good");
+            .expect("good")
+            .principal;
         assert_eq!(principal.user().is_some(), has_user);
         assert_eq!(principal.service().is_some(), has_service);
     }

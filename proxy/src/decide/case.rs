@@ -1,17 +1,14 @@
 //! A requirement, judged part by part. A part may hold, not hold, or depend on what is not known here.
 
-use sentinel_authz::sentinel;
-use sentinel_authz::{CheckError, Query};
-use sentinel_config::edge::{
-    ActionRef, IdTemplate, Permission, PermissionTemplate, RelationTemplate, Requirement,
-};
+use sentinel_authz::CheckError;
+use sentinel_authz::sentinel::ActionWords;
+use sentinel_config::edge::{ActionRef, IdTemplate, PermissionTemplate, RelationTemplate, Requirement};
 use sentinel_core::name::ServiceName;
 use sentinel_core::principal::User;
 use sentinel_core::{Denial, Object, Principal, WorkspaceRole};
 use sentinel_feed::{Question, Verdict};
-use uuid::Uuid;
-use uuid::fmt::Hyphenated;
 
+use super::found::{FoundUser, permission};
 use super::{Knowledge, Otherwise};
 use crate::request::Target;
 use crate::routes::Route;
@@ -21,6 +18,8 @@ pub(super) struct Case<'a> {
     pub(super) route: &'a Route,
     pub(super) target: &'a Target,
     pub(super) principal: &'a Principal,
+    /// The caller in the graph, if he is a user of the control plane.
+    pub(super) found: Option<FoundUser<'a>>,
     pub(super) standing: Standing,
     pub(super) known: Knowledge<'a>,
 }
@@ -114,18 +113,14 @@ impl Case<'_> {
             };
             return self.ask(question, Denial::ActionDenied);
         }
-        let may = sentinel::may_act(self.known.graph(), user.workspace, user.id, service, action);
+        let member = self.found(Denial::ActionDenied)?.member();
+        let may = member.may_act(&ActionWords::new(service, action));
         holds(may.map_err(|error| undecidable(&error))?, Denial::ActionDenied)
     }
 
     fn may(&self, wanted: &PermissionTemplate) -> Result<(), Otherwise> {
         let user = self.user(Denial::PermissionDenied)?;
         let id = self.object_id(&wanted.id)?;
-        let permission = match wanted.permission {
-            Permission::View => sentinel::Permission::View,
-            Permission::Edit => sentinel::Permission::Edit,
-            Permission::Manage => sentinel::Permission::Manage,
-        };
         let (service, kind) = (&wanted.service, &wanted.resource_type);
         if !self.covers(user, service) {
             if !Object::is_id(id) {
@@ -137,12 +132,11 @@ impl Case<'_> {
                 service: service.clone(),
                 resource_type: kind.clone(),
                 id: id.to_owned(),
-                permission,
+                permission: permission(wanted.permission),
             };
             return self.ask(question, Denial::PermissionDenied);
         }
-        let graph = self.known.graph();
-        let may = sentinel::may(graph, user.workspace, user.id, service, kind, id, permission);
+        let may = self.found(Denial::PermissionDenied)?.may(wanted, id);
         holds(
             may.map_err(|error| undecidable(&error))?,
             Denial::PermissionDenied,
@@ -170,23 +164,10 @@ impl Case<'_> {
             };
             return self.ask(question, Denial::PermissionDenied);
         }
-        let fit = self.known.fit(wanted).map_err(|_| Denial::ModelMismatch)?;
-        let is = |relation, subject_type, subject: Uuid| {
-            let mut room = [0; Hyphenated::LENGTH];
-            let query = Query {
-                object_type: &wanted.object_type,
-                object_id: id,
-                relation,
-                subject_type,
-                subject_id: subject.hyphenated().encode_lower(&mut room),
-                ..Query::default()
-            };
-            let at = self.known.graph().at(self.known.now());
-            at.check(&query).map_err(|error| undecidable(&error))
-        };
-        let is_here = !fit.has_workspace || is("workspace", "workspace", user.workspace.as_uuid())?;
-        let is_related = is_here && is(&wanted.relation, "user", user.id.as_uuid())?;
-        holds(is_related, Denial::PermissionDenied)
+        let relation = self.known.relation(wanted).map_err(|_| Denial::ModelMismatch)?;
+        let member = self.found(Denial::PermissionDenied)?.member();
+        let is = member.is_related(self.known.now(), &relation, id);
+        holds(is.map_err(|error| undecidable(&error))?, Denial::PermissionDenied)
     }
 
     /// Whether everything is known here that answers questions about what Sentinel keeps for a service.
@@ -205,15 +186,28 @@ impl Case<'_> {
     }
 
     fn object_id<'t>(&'t self, id: &'t IdTemplate) -> Result<&'t str, Denial> {
-        match id {
-            IdTemplate::Literal(id) => Ok(id),
-            // A parameter that the path does not have is a defect of the policy, and opens nothing.
-            IdTemplate::Param(name) => self.route.param(name, self.target).ok_or(Denial::Internal),
-        }
+        object_id(self.route, self.target, id)
     }
 
     fn user(&self, otherwise: Denial) -> Result<&User, Denial> {
         self.principal.user().ok_or(otherwise)
+    }
+
+    fn found(&self, otherwise: Denial) -> Result<&FoundUser<'_>, Denial> {
+        self.found.as_ref().ok_or(otherwise)
+    }
+}
+
+/// The id of the object that a request is about.
+pub(super) fn object_id<'t>(
+    route: &Route,
+    target: &'t Target,
+    id: &'t IdTemplate,
+) -> Result<&'t str, Denial> {
+    match id {
+        IdTemplate::Literal(id) => Ok(id),
+        // A parameter that the path does not have is a defect of the policy, and opens nothing.
+        IdTemplate::Param(name) => route.param(name, target).ok_or(Denial::Internal),
     }
 }
 

@@ -1,15 +1,16 @@
 //! What a decision is made by, and how far it goes.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use sentinel_authz::Graph;
+use sentinel_authz::sentinel::ServiceRelation;
 use sentinel_config::edge::RelationTemplate;
 use sentinel_core::id::WorkspaceId;
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Timestamp, WorkspaceRole};
 use sentinel_feed::{Answers, Question, ReplicaState, Verdict};
 
-use crate::relations::{Fit, Misfit, Relations, fit};
+use crate::relations::{Misfit, Relations, fit};
 
 /// What a decision is made by. Nothing in it changes.
 #[derive(Debug, Clone, Copy)]
@@ -114,11 +115,11 @@ impl<'a> Knowledge<'a> {
     }
 
     /// What a relation is in the model of the graph.
-    pub(super) fn fit(&self, wanted: &RelationTemplate) -> Result<Fit, Misfit> {
-        let model: &Arc<_> = self.graph.model();
+    pub(super) fn relation(&self, wanted: &RelationTemplate) -> Result<Cow<'a, ServiceRelation>, Misfit> {
+        let model = self.graph.model();
         match self.relations.filter(|relations| relations.are_of(model)) {
-            Some(relations) => relations.find(wanted),
-            None => fit(model, wanted),
+            Some(relations) => relations.find(wanted).map(Cow::Borrowed),
+            None => fit(model, wanted).map(Cow::Owned),
         }
     }
 

@@ -2,11 +2,12 @@
 //! costs. It is the line that the general formatter makes of the same fields, byte for byte.
 
 use std::cell::RefCell;
-use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use sentinel_core::{Clock as _, SystemClock, Timestamp};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::{Record, TARGET, TOLD, mode, reason, word};
 use crate::log_writer::LogWriter;
@@ -47,8 +48,11 @@ fn of(record: &Record<'_>, now: Timestamp) -> Vec<u8> {
     line.text("mode", mode(record.is_shadow));
     let user = record.principal.and_then(|principal| principal.user());
     if let Some(user) = user {
-        line.shown("user.id", format_args!("\"{}\"", user.id));
-        line.shown("workspace.id", format_args!("\"{}\"", user.workspace));
+        line.id("user.id", user.id.as_uuid());
+        line.id("workspace.id", user.workspace.as_uuid());
+    }
+    if let Some(external) = record.principal.and_then(|principal| principal.external_user()) {
+        line.text("issuer", &external.issuer);
     }
     if let Some(service) = record.principal.and_then(|principal| principal.service()) {
         line.text("service", service.name.as_str());
@@ -57,7 +61,12 @@ fn of(record: &Record<'_>, now: Timestamp) -> Vec<u8> {
         line.text("decided_by", by.as_str());
     }
     if let Some(revision) = record.revision {
-        line.shown("revision", format_args!("\"{revision}\""));
+        line.name("revision");
+        line.0.push(b'"');
+        line.number(revision.epoch);
+        line.0.push(b'.');
+        line.number(revision.number);
+        line.0.push(b'"');
     }
     if let Some(age) = record.replica_age {
         line.milliseconds("replica.age_ms", age);
@@ -85,7 +94,9 @@ impl Line {
             }
             self.0.extend_from_slice(text.as_bytes());
         });
-        self.shown_bare(format_args!(".{:06}Z\"", now.timestamp_subsec_micros()));
+        self.0.push(b'.');
+        self.digits(u64::from(now.timestamp_subsec_micros()), 6);
+        self.0.extend_from_slice(b"Z\"");
     }
 
     fn name(&mut self, name: &str) {
@@ -107,14 +118,34 @@ impl Line {
         }
     }
 
-    fn shown(&mut self, name: &str, value: std::fmt::Arguments<'_>) {
+    fn id(&mut self, name: &str, id: Uuid) {
         self.name(name);
-        self.shown_bare(value);
+        let mut text = [0; Hyphenated::LENGTH];
+        self.0.push(b'"');
+        self.0
+            .extend_from_slice(id.hyphenated().encode_lower(&mut text).as_bytes());
+        self.0.push(b'"');
     }
 
-    fn shown_bare(&mut self, value: std::fmt::Arguments<'_>) {
-        // Writing to memory does not fail.
-        let _ = self.0.write_fmt(value);
+    fn number(&mut self, number: u64) {
+        self.digits(number, 1);
+    }
+
+    /// A number in at least so many digits, with zeros before it.
+    fn digits(&mut self, mut number: u64, least: usize) {
+        let mut text = [b'0'; 20];
+        let mut used = 0;
+        for place in text.iter_mut().rev() {
+            if number == 0 && used >= least {
+                break;
+            }
+            // INVARIANT: below ten.
+            *place = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default());
+            number /= 10;
+            used += 1;
+        }
+        self.0
+            .extend_from_slice(text.get(text.len() - used..).unwrap_or_default());
     }
 
     /// Whole milliseconds and up to three digits more, at least one.
@@ -126,7 +157,10 @@ impl Line {
             rest if rest % 10 == 0 => (rest / 10, 2),
             rest => (rest, 3),
         };
-        self.shown(name, format_args!("{whole}.{digits:0width$}"));
+        self.name(name);
+        self.number(u64::try_from(whole).unwrap_or(u64::MAX));
+        self.0.push(b'.');
+        self.digits(u64::try_from(digits).unwrap_or_default(), width);
     }
 }
 
@@ -166,7 +200,7 @@ mod tests {
             route in proptest::option::of("[ -~\u{0}-\u{1f}ö☃]{0,30}"),
             outcome in 0..5_usize,
             is_shadow: bool,
-            who in 0..4_usize,
+            who in 0..6_usize,
             by in 0..3_usize,
             revision in proptest::option::of((any::<u64>(), any::<u64>())),
             age in proptest::option::of(0..10_000_000_000_000_u64),

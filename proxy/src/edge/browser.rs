@@ -1,6 +1,6 @@
 //! Browsers at the edge: its own pages, sessions that are renewed on the way, and a way to sign in where others get 401.
 
-use secrecy::SecretString;
+use secrecy::ExposeSecret as _;
 use sentinel_config::edge::Access;
 use sentinel_core::Denial;
 
@@ -9,7 +9,7 @@ use super::{Edge, Trace, guarded};
 use crate::authn::Accepts;
 use crate::decision_log::Passage;
 use crate::login::{Renewal, Visit};
-use crate::request::{CanonicalRequest, Presented};
+use crate::request::{CanonicalRequest, Presented, Shown};
 use crate::routes::Route;
 
 impl<'a> Arrival<'a> {
@@ -32,7 +32,7 @@ impl Edge {
         trace: &mut Trace,
     ) -> Option<Result<Course, Denial>> {
         let login = self.login.as_ref().filter(|login| login.owns(&request.target))?;
-        let counts = |token: &SecretString| self.counts(token);
+        let counts = |token: &Shown| self.counts(token);
         let said = login.answer(arrival.visit(request), &counts).await;
         Some(match said.outcome {
             Ok(()) => Ok(Course::Answer(said.answer, Passage::Login)),
@@ -44,7 +44,7 @@ impl Edge {
     }
 
     /// Whether an access token counts, by what is known now.
-    fn counts(&self, access: &SecretString) -> bool {
+    fn counts(&self, access: &Shown) -> bool {
         let presented = Presented {
             cookie: Some(access.clone()),
             ..Presented::default()
@@ -71,7 +71,7 @@ impl Edge {
         match login.renew(arrival.visit(request)).await {
             Renewal::Unneeded => Ok(()),
             Renewal::Renewed { access, cookies } => {
-                request.presented.cookie = Some(access);
+                request.presented.cookie = Some(access.expose_secret().into());
                 trace.cookies = cookies;
                 Ok(())
             }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::judging::{Matter, Moment};
 use super::{Admitted, Edge, UNDISPUTED, check_age, credentials_end, must_be_known};
 use crate::assertion::About;
+use crate::authn::Authenticated;
 use crate::decide::Otherwise;
 use crate::request_id::RequestId;
 
@@ -72,7 +73,8 @@ impl Edge {
             began: admitted.at,
         };
         let route = Arc::clone(admitted.permit.route());
-        let principal = self.authenticate(&admitted.request, &route, &state, admitted.at)?;
+        let Authenticated { principal, .. } =
+            self.authenticate(&admitted.request, &route, &state, admitted.at)?;
         admitted.credentials_end = credentials_end(&principal);
         if ended(admitted.credentials_end) {
             return Err(Denial::TokenExpired);

@@ -129,6 +129,7 @@ impl Edge {
                     principal,
                     state,
                     now,
+                    ..
                 } = &known;
                 trace.decided_by = Some(DecidedBy::Replica);
                 let moment = Moment {
@@ -172,6 +173,7 @@ impl Edge {
             Err(denial) => {
                 let nobody = Known {
                     principal: Arc::default(),
+                    fields: None,
                     state: Guard::into_inner(self.replica.sight().1),
                     now: self.clock.now(),
                 };
@@ -182,6 +184,7 @@ impl Edge {
             principal,
             state,
             now,
+            ..
         } = &known;
         let permit = guarded(|| {
             Ok(permit_in_shadow(

@@ -7,7 +7,7 @@ use sentinel_core::principal::User;
 use sentinel_core::{Object, Subject};
 
 use crate::decide::Knowledge;
-use crate::relations::{Told, fit};
+use crate::relations::{Told, fit, has_workspace};
 
 /// Why the user has the relation to the object, acting in his workspace, or not; what is wrong with the model, if it does
 /// not have the relation.
@@ -31,16 +31,16 @@ pub(super) fn why(
             id.escape_debug().take(128).collect::<String>()
         )));
     };
-    let found = match fit(known.graph().model(), wanted) {
-        Ok(found) => found,
-        Err(misfit) => return Ok(Err(Told(wanted, misfit).to_string())),
-    };
+    let model = known.graph().model();
+    if let Err(misfit) = fit(model, wanted) {
+        return Ok(Err(Told(wanted, misfit).to_string()));
+    }
     let (home, person) = (
         Subject::Object(sentinel::workspace(user.workspace)),
         Subject::Object(sentinel::user(user.id)),
     );
     let at = known.graph().at(known.now());
-    let home = found.has_workspace.then_some(("workspace", &home));
+    let home = has_workspace(model, &wanted.object_type).then_some(("workspace", &home));
     for (relation, subject) in home.into_iter().chain([(wanted.relation.as_str(), &person)]) {
         let query = Query::new(&object, relation, subject);
         let Some(tuples) = at.explain(&query)? else {

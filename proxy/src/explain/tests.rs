@@ -98,10 +98,10 @@ fn a_refused_request_names_what_would_be_enough() {
                    ✗ permission docs/document/0190a0a0-0000-7000-8000-000000000001#view (permission_denied)
                      the user is in no group
                      missing; one of these would be enough:
-                       resource:docs/document/0190a0a0-0000-7000-8000-000000000001#owner@user:00000000-0000-0000-0000-00000000000c
-                       resource:docs/document/0190a0a0-0000-7000-8000-000000000001#share_edit@user:00000000-0000-0000-0000-00000000000c
                        resource:docs/document/0190a0a0-0000-7000-8000-000000000001#share_view@user:00000000-0000-0000-0000-00000000000c
                        resource:docs/document/0190a0a0-0000-7000-8000-000000000001#shared_in@workspace:00000000-0000-0000-0000-000000000001
+                       resource:docs/document/0190a0a0-0000-7000-8000-000000000001#owner@user:00000000-0000-0000-0000-00000000000c
+                       resource:docs/document/0190a0a0-0000-7000-8000-000000000001#share_edit@user:00000000-0000-0000-0000-00000000000c
                        workspace:00000000-0000-0000-0000-000000000001#admin@user:00000000-0000-0000-0000-00000000000c
                        workspace:00000000-0000-0000-0000-000000000001#owner@user:00000000-0000-0000-0000-00000000000c
     replica      revision 1763000000.10, 1 s old, and 900 s is allowed; on disk in /var/lib/edge

@@ -44,7 +44,20 @@ routes: [{ match: GET a.example/a, to: docs, public: true }]";
 }
 
 fn principal() -> Principal {
-    let user = User {
+    principal_of(user())
+}
+
+fn principal_of(user: Arc<User>) -> Principal {
+    let service = Service {
+        app: id(41),
+        name: "indexer".parse().expect("name"),
+        expires_at: None,
+    };
+    Principal::verified(Some(user), Some(Arc::new(service)))
+}
+
+fn user() -> Arc<User> {
+    Arc::new(User {
         id: id(OLGA),
         email: Some("olga+x@example.com".into()),
         name: Some("Ölga\r\nX-Evil: 1".into()),
@@ -57,16 +70,18 @@ fn principal() -> Principal {
             session: id(SESSION),
             expires_at: at(NOW + 1),
         },
-    };
-    let service = Service {
-        app: id(41),
-        name: "indexer".parse().expect("name"),
-        expires_at: None,
-    };
-    Principal::verified(Some(Arc::new(user)), Some(Arc::new(service)))
+    })
 }
 
 fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
+    sent_with(principal, client, None)
+}
+
+fn sent_with(
+    principal: Principal,
+    client: &[(&'static str, &str)],
+    user_fields: Option<&UserFields>,
+) -> String {
     let request = canonical("/a?b=c");
     let permit = permit(&request, principal);
     let mut upstream = RequestHeader::build("POST", b"/elsewhere", None).expect("a header");
@@ -80,6 +95,7 @@ fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
         },
         id: &RequestId::fixed("r1"),
         session_cookie: cookies::SESSION,
+        user_fields,
     };
     write(&permit, &request, hop, &mut upstream).expect("written");
     let mut lines: Vec<String> = upstream
@@ -97,6 +113,37 @@ fn sent(principal: Principal, client: &[(&'static str, &str)]) -> String {
         ),
     );
     lines.join("\n")
+}
+
+#[test]
+fn what_is_known_of_a_user_is_written_of_him_alone() {
+    let user = user();
+    let known = UserFields::of(&user).expect("short");
+    let plain = sent(principal_of(Arc::clone(&user)), &[]);
+    assert_eq!(sent_with(principal_of(user), &[], Some(&known)), plain);
+    let renamed = Arc::new(User {
+        name: Some("Olga".into()),
+        ..User::clone(&self::user())
+    });
+    let other = sent_with(principal_of(renamed), &[], Some(&known));
+    assert!(other.contains("x-sentinel-name: Olga"), "{other}");
+}
+
+#[test]
+fn a_long_name_is_told_and_not_kept_and_an_empty_one_is_told_as_it_is() {
+    let named = |name: &str| {
+        Arc::new(User {
+            name: Some(name.to_owned()),
+            ..User::clone(&user())
+        })
+    };
+    let long = "o".repeat(2000);
+    assert!(UserFields::of(&named(&long)).is_none());
+    assert!(sent(principal_of(named(&long)), &[]).contains(&long));
+    let empty = named("");
+    let known = UserFields::of(&empty).expect("short");
+    let told = sent_with(principal_of(empty), &[], Some(&known));
+    assert!(told.lines().any(|line| line == "x-sentinel-name: "), "{told}");
 }
 
 #[test]

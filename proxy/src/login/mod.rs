@@ -28,14 +28,13 @@ use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method};
-use secrecy::SecretString;
 use sentinel_config::edge::{Config, HostPattern};
 use sentinel_core::random::secret_bytes;
 use sentinel_core::{Clock, Denial, Random};
 
 use crate::answer::Answer;
 use crate::client::Client;
-use crate::request::{CanonicalRequest, Host, Target};
+use crate::request::{CanonicalRequest, Host, Shown, Target};
 use crate::request_id::RequestId;
 use asking::Allowance;
 use control_plane::{Caller, ControlPlane};
@@ -82,7 +81,7 @@ pub struct Visit<'a> {
 }
 
 /// Whether an access token counts at this moment: its signature, its times, and that nobody has revoked it.
-pub type Counts<'a> = &'a (dyn Fn(&SecretString) -> bool + Sync);
+pub type Counts<'a> = &'a (dyn Fn(&Shown) -> bool + Sync);
 
 /// What one of the edge's own pages says, and what is written down about it.
 #[derive(Debug)]

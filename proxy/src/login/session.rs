@@ -62,7 +62,7 @@ impl Login {
         }
         let now = self.clock.now();
         let access = visit.request.presented.cookie.as_ref();
-        let access = access.and_then(|token| Times::of(token.expose_secret()));
+        let access = access.and_then(|token| Times::of(token.as_str()));
         if access.is_some_and(|times| !times.is_due(now)) {
             return Renewal::Unneeded;
         }
@@ -125,9 +125,9 @@ impl Login {
     /// What shows that there is a session to be ended. The control plane is not asked about what anybody can write.
     fn proof(&self, visit: Visit<'_>, counts: Counts<'_>) -> Option<Proof> {
         let access = visit.request.presented.cookie.as_ref();
-        let access = access.filter(|token| counts(token)).cloned();
+        let access = access.filter(|token| counts(token));
         access
-            .map(Proof::Access)
+            .map(|token| Proof::Access(token.as_str().into()))
             .or_else(|| Some(Proof::Refresh(self.kept(visit)?.token.into())))
     }
 

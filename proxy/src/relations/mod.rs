@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use sentinel_authz::sentinel::ServiceRelation;
 use sentinel_authz::{Model, SubjectForm};
 use sentinel_config::edge::{Access, RelationTemplate, Requirement};
 use sentinel_feed::Need;
@@ -19,13 +20,6 @@ use crate::routes::{Route, Table};
 
 pub use declared::{InvalidModels, declared};
 pub use present::{Mismatch, Present};
-
-/// What has to hold for a relation of a service's own model, besides the relation itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fit {
-    /// Whether objects of the type belong to workspaces: then it must be that of the user's token.
-    pub has_workspace: bool,
-}
 
 /// Why nobody can be asked for a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +44,7 @@ pub struct Wanted {
 }
 
 /// By the type of the object, and then by the relation, what it is in the model.
-type ByType = HashMap<Box<str>, Vec<(Box<str>, Result<Fit, Misfit>)>>;
+type ByType = HashMap<Box<str>, Vec<(Box<str>, Result<ServiceRelation, Misfit>)>>;
 
 /// The relations of a policy in one model.
 #[derive(Debug)]
@@ -137,19 +131,21 @@ impl Relations {
     ///
     /// # Errors
     /// Why nobody can be asked for it.
-    pub fn find(&self, wanted: &RelationTemplate) -> Result<Fit, Misfit> {
+    pub fn find(&self, wanted: &RelationTemplate) -> Result<&ServiceRelation, Misfit> {
         let of_type = self.found.get(wanted.object_type.as_str());
         let found = of_type.and_then(|all| all.iter().find(|(known, _)| **known == *wanted.relation));
         // What was not asked for when the model came is a defect, and opens nothing.
-        found.map_or(Err(Misfit::NoModel), |(_, fit)| *fit)
+        let (_, fit) = found.ok_or(Misfit::NoModel)?;
+        fit.as_ref().map_err(|misfit| *misfit)
     }
 }
 
-/// Whether the model has the relation, and what has to hold besides.
+/// The relation in the model, with what has to hold besides: where objects of the type belong to workspaces, it must be that
+/// of the user's token.
 ///
 /// # Errors
 /// Why nobody can be asked for it.
-pub fn fit(model: &Model, wanted: &RelationTemplate) -> Result<Fit, Misfit> {
+pub fn fit(model: &Arc<Model>, wanted: &RelationTemplate) -> Result<ServiceRelation, Misfit> {
     let (kind, relation) = (wanted.object_type.as_str(), wanted.relation.as_str());
     if !model.has_type(kind) {
         let of_service = |known: &str| {
@@ -170,9 +166,8 @@ pub fn fit(model: &Model, wanted: &RelationTemplate) -> Result<Fit, Misfit> {
     if !model.can_have(kind, relation, "user") {
         return Err(Misfit::NoUser);
     }
-    Ok(Fit {
-        has_workspace: has_workspace(model, kind),
-    })
+    // Type and relation are there.
+    ServiceRelation::find(model, kind, relation, has_workspace(model, kind)).map_err(|_| Misfit::NoRelation)
 }
 
 /// Whether objects of a type belong to workspaces: they say themselves to which, or it comes to them from other objects, as

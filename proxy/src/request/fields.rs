@@ -2,10 +2,10 @@
 
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, EXPECT};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use secrecy::SecretString;
 use sentinel_core::Denial;
 use sentinel_core::revision::Revision;
 
+use super::shown::Shown;
 use super::{HeadLimits, cookies};
 use crate::names;
 
@@ -13,15 +13,15 @@ use crate::names;
 #[derive(Debug, Clone, Default)]
 pub struct Presented {
     /// What follows `Bearer` in `Authorization` (RFC 6750 §2.1); empty if nothing readable does.
-    pub bearer: Option<SecretString>,
+    pub bearer: Option<Shown>,
     /// The value of `X-Authz-Token`; empty if it is not readable.
-    pub authz: Option<SecretString>,
+    pub authz: Option<Shown>,
     /// The value of the session cookie; empty if it is not readable.
-    pub cookie: Option<SecretString>,
+    pub cookie: Option<Shown>,
     /// Whether a page of another site may have caused the request, so that a cookie alone does not count.
     pub may_be_forged: bool,
     /// The value of `X-Service-Key`; empty if it is not readable.
-    pub service_key: Option<SecretString>,
+    pub service_key: Option<Shown>,
 }
 
 impl Presented {
@@ -33,17 +33,15 @@ impl Presented {
     /// [`Denial::HeaderInvalid`] when another cookie could be read as the session's.
     pub fn parse(fields: &HeaderMap, session: &str) -> Result<Self, Denial> {
         let duplicated = Denial::CredentialDuplicated;
-        let secret = |value: &[u8]| SecretString::from(std::str::from_utf8(value).unwrap_or_default());
         let authorization = at_most_one(fields, &AUTHORIZATION, duplicated)?;
         let crumbs = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let cookie = cookies::find(crumbs, session)?;
         Ok(Self {
-            bearer: authorization.and_then(bearer).map(secret),
-            authz: at_most_one(fields, &names::AUTHZ_TOKEN, duplicated)?
-                .map(|value| secret(value.as_bytes())),
-            cookie: cookies::find(crumbs, session)?.map(secret),
+            bearer: authorization.and_then(|line| Some(Shown::behind(line, bearer(line)?))),
+            authz: at_most_one(fields, &names::AUTHZ_TOKEN, duplicated)?.map(Shown::whole),
+            cookie: cookie.map(Shown::from),
             may_be_forged: true,
-            service_key: at_most_one(fields, &names::SERVICE_KEY, duplicated)?
-                .map(|value| secret(value.as_bytes())),
+            service_key: at_most_one(fields, &names::SERVICE_KEY, duplicated)?.map(Shown::whole),
         })
     }
 }
@@ -60,17 +58,21 @@ impl Presented {
     }
 }
 
-/// The credentials of an `Authorization` header if its scheme is `Bearer`. Other schemes are none of ours.
-fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+/// Where the credentials of an `Authorization` header begin if its scheme is `Bearer`: at its end, if nothing readable follows.
+/// Other schemes are none of ours.
+fn bearer(value: &HeaderValue) -> Option<usize> {
     let value = value.as_bytes();
     let end = value
         .iter()
         .position(|b| !b.is_ascii_alphanumeric() && *b != b'-' && *b != b'_')
         .unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end)?;
-    scheme
-        .eq_ignore_ascii_case(b"bearer")
-        .then(|| rest.strip_prefix(b" ").unwrap_or_default())
+    let start = if rest.starts_with(b" ") {
+        end.saturating_add(1)
+    } else {
+        value.len()
+    };
+    scheme.eq_ignore_ascii_case(b"bearer").then_some(start)
 }
 
 /// The value of a header that may be there once.
@@ -159,8 +161,6 @@ fn names_only_this_hop(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -180,7 +180,7 @@ mod tests {
         let presented = parse(&[("cookie", "a=1; __Host-sentinel=x.y.z")]).expect("one");
         assert!(presented.is_none());
         let other = Presented::parse(&fields(&[("cookie", "__Host-app=x")]), "__Host-app").expect("one");
-        assert_eq!(other.cookie.as_ref().map(ExposeSecret::expose_secret), Some("x"));
+        assert_eq!(other.cookie.as_ref().map(Shown::as_str), Some("x"));
         let twice = parse(&[("cookie", "__Host-sentinel=a"), ("cookie", "__Host-sentinel=a")]);
         assert_eq!(twice.err(), Some(Denial::CredentialDuplicated));
     }
@@ -199,11 +199,7 @@ mod tests {
             ("", None),
         ] {
             let presented = parse(&[("authorization", value)]).expect("one");
-            assert_eq!(
-                presented.bearer.as_ref().map(ExposeSecret::expose_secret),
-                token,
-                "`{value}`"
-            );
+            assert_eq!(presented.bearer.as_ref().map(Shown::as_str), token, "`{value}`");
         }
     }
 

@@ -23,38 +23,44 @@ impl Host {
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 261)?;
-        let (name, port) = match text.strip_prefix('[') {
-            Some(_) => {
-                let end = text.find(']')?.checked_add(1)?;
-                let (name, rest) = text.split_at_checked(end)?;
-                let port = if rest.is_empty() {
-                    None
-                } else {
-                    Some(rest.strip_prefix(':')?)
-                };
-                (name, port)
-            }
-            None => match text.split_once(':') {
-                Some((name, port)) => (name, Some(port)),
-                None => (text, None),
-            },
-        };
-        let port_is_plain = port.is_none_or(|port| {
-            (1..=5).contains(&port.len())
-                && port.bytes().all(|b| b.is_ascii_digit())
-                && !port.starts_with('0')
-                && port.parse::<u16>().is_ok()
-        });
-        let name_is_plain = match name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => is_name_or_ipv4(name),
-        };
-        (port_is_plain && name_is_plain).then(|| Self {
-            name: name.len(),
+        let (text, name) = read(text)?;
+        Some(Self {
+            name,
             authority: text.to_ascii_lowercase().into(),
         })
     }
+}
+
+/// The text of a host, and how long the name or address in it is.
+fn read(text: &[u8]) -> Option<(&str, usize)> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= 261)?;
+    let (name, port) = match text.strip_prefix('[') {
+        Some(_) => {
+            let end = text.find(']')?.checked_add(1)?;
+            let (name, rest) = text.split_at_checked(end)?;
+            let port = if rest.is_empty() {
+                None
+            } else {
+                Some(rest.strip_prefix(':')?)
+            };
+            (name, port)
+        }
+        None => match text.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port_is_plain = port.is_none_or(|port| {
+        (1..=5).contains(&port.len())
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && !port.starts_with('0')
+            && port.parse::<u16>().is_ok()
+    });
+    let name_is_plain = match name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => is_name_or_ipv4(name),
+    };
+    (port_is_plain && name_is_plain).then_some((text, name.len()))
 }
 
 impl fmt::Display for Host {
@@ -67,18 +73,29 @@ impl fmt::Display for Host {
 /// say the same (RFC 9113 §8.3.1).
 pub(super) fn parse<'a>(
     hosts: impl IntoIterator<Item = &'a [u8]>,
-    authority: Option<&str>,
+    authority: Option<&'a str>,
 ) -> Result<Host, Denial> {
+    one_of(hosts, authority)
+        .and_then(Host::parse)
+        .ok_or(Denial::HostInvalid)
+}
+
+/// Whether [`parse`] would take these hosts of an HTTP/1 request; nothing is kept.
+pub(super) fn check<'a>(hosts: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Denial> {
+    let one = one_of(hosts, None).and_then(read);
+    one.map(drop).ok_or(Denial::HostInvalid)
+}
+
+fn one_of<'a>(hosts: impl IntoIterator<Item = &'a [u8]>, authority: Option<&'a str>) -> Option<&'a [u8]> {
     let mut hosts = hosts.into_iter();
     let (host, second) = (hosts.next(), hosts.next());
-    let one = match (host, authority) {
+    match (host, authority) {
         (_, _) if second.is_some() => None,
         (Some(host), Some(authority)) => (host == authority.as_bytes()).then_some(host),
         (Some(host), None) => Some(host),
         (None, Some(authority)) => Some(authority.as_bytes()),
         (None, None) => None,
-    };
-    one.and_then(Host::parse).ok_or(Denial::HostInvalid)
+    }
 }
 
 /// A DNS name without a trailing dot, or an IPv4 address: both are labels of letters, digits and hyphens. An underscore

@@ -16,6 +16,7 @@ mod handshake;
 mod host;
 mod method;
 mod page;
+mod shown;
 mod target;
 pub mod wire;
 
@@ -26,6 +27,7 @@ use sentinel_core::revision::Revision;
 pub use fields::Presented;
 pub use host::Host;
 pub use method::is_accepted as is_accepted_method;
+pub use shown::Shown;
 pub use target::Target;
 
 /// How large a request head may be.

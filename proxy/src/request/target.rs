@@ -1,7 +1,6 @@
 //! The request target: origin form, in the one spelling that RFC 3986 §6.2.2 calls normalised.
 
-use std::borrow::Cow;
-
+use memchr::memchr;
 use percent_encoding::percent_decode;
 use sentinel_core::Denial;
 
@@ -52,45 +51,60 @@ impl Target {
         inside.into_iter().flat_map(|inside| inside.split('/'))
     }
 
+    /// Whether [`Self::parse`] would take it; nothing is kept.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(raw: &[u8]) -> Result<(), Denial> {
+        path_of(raw).map(drop).ok_or(Denial::PathNotCanonical)
+    }
+
     fn canonical(raw: &[u8]) -> Option<Self> {
-        let raw = std::str::from_utf8(raw).ok()?;
-        let (path, query) = match raw.split_once('?') {
-            Some((path, query)) => (path, query),
-            None => (raw, ""),
-        };
-        let inside = path.strip_prefix('/')?;
-        if !query.bytes().all(is_query_byte) {
-            return None;
-        }
-        let mut pieces = inside.split('/').peekable();
-        while let Some(piece) = pieces.next() {
-            // Nothing stands behind the last slash, and nowhere else.
-            let is_whole = !piece.is_empty() || pieces.peek().is_none();
-            if !is_whole || !is_plain(&segment(piece)?) {
-                return None;
-            }
-        }
-        let decoded = match Cow::from(percent_decode(path.as_bytes())) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(bytes) => Some(String::from_utf8(bytes).ok()?.into()),
+        let path = path_of(raw)?;
+        let decoded = match memchr(b'%', path) {
+            None => None,
+            Some(_) => Some(String::from_utf8(percent_decode(path).collect()).ok()?.into()),
         };
         Some(Self {
             path: path.len(),
-            raw: raw.into(),
+            raw: std::str::from_utf8(raw).ok()?.into(),
             decoded,
         })
     }
 }
 
-/// The decoded text of one segment.
-fn segment(raw: &str) -> Option<Cow<'_, str>> {
-    if raw == "." || raw == ".." || !is_plainly_encoded(raw.as_bytes()) {
+/// The path of a target in canonical spelling.
+fn path_of(raw: &[u8]) -> Option<&[u8]> {
+    let (path, query) = match memchr(b'?', raw) {
+        Some(end) => (raw.get(..end)?, raw.get(end..)?),
+        None => (raw, &[][..]),
+    };
+    let mut rest = path.strip_prefix(b"/")?;
+    if !query.iter().all(|byte| is_query_byte(*byte)) {
         return None;
     }
-    match Cow::from(percent_decode(raw.as_bytes())) {
-        Cow::Borrowed(_) => Some(Cow::Borrowed(raw)),
-        Cow::Owned(bytes) => Some(Cow::Owned(String::from_utf8(bytes).ok()?)),
+    while let Some(end) = memchr(b'/', rest) {
+        let (piece, behind) = rest.split_at_checked(end)?;
+        // Nothing stands behind the last slash, and nowhere else.
+        if piece.is_empty() || !is_canonical(piece) {
+            return None;
+        }
+        rest = behind.get(1..)?;
     }
+    is_canonical(rest).then_some(path)
+}
+
+/// Whether a segment has one spelling and one reading.
+fn is_canonical(segment: &[u8]) -> bool {
+    if segment == b"." || segment == b".." {
+        return false;
+    }
+    // Of what needs no encoding nothing can be taken for anything else.
+    segment.iter().all(|byte| is(*byte, PCHAR))
+        || (is_plainly_encoded(segment)
+            && percent_decode(segment)
+                .decode_utf8()
+                .is_ok_and(|text| is_plain(&text)))
 }
 
 /// Whether a decoded segment is the same for every reader.
@@ -179,7 +193,24 @@ fn is_query_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// What is only checked is checked like what is kept, and what is kept reads like its decoded path.
+        #[test]
+        fn a_checked_target_is_a_parsed_one(raw in r"/([a./%;?~ -]|%2[0-9a-fA-F]|%C3%A9|//){0,12}") {
+            let parsed = Target::parse(raw.as_bytes());
+            prop_assert_eq!(Target::check(raw.as_bytes()).is_ok(), parsed.is_ok());
+            if let Ok(target) = parsed {
+                let decoded = percent_encoding::percent_decode_str(target.path()).decode_utf8_lossy();
+                let inside = decoded.strip_prefix('/').filter(|inside| !inside.is_empty());
+                let expected: Vec<&str> = inside.into_iter().flat_map(|inside| inside.split('/')).collect();
+                prop_assert_eq!(target.segments().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
 
     #[test]
     fn canonical_paths_keep_their_bytes_and_give_decoded_segments() {

@@ -4,11 +4,16 @@
 //! `Transfer-Encoding`, and answers some faults itself. After it none of that can be seen any more, so the bytes are
 //! checked first, by the grammar of RFC 9112 and nothing looser.
 
+use std::sync::LazyLock;
+
 use http::Version;
 use memchr::{memchr, memmem};
 use sentinel_core::Denial;
 
 use super::{HeadLimits, Target, fields, framing, host, method};
+
+/// What stands at the end of a head. Making the search ready takes longer than the search.
+static END: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\r\n\r\n"));
 
 /// Where the head in `bytes` ends, behind the empty line, if it is complete. The first `scanned` bytes were looked at
 /// before.
@@ -20,7 +25,7 @@ pub fn end_of_head(bytes: &[u8], scanned: usize, limits: HeadLimits) -> Result<O
     let within = bytes.get(..limits.bytes).unwrap_or(bytes);
     let start = scanned.saturating_sub(3);
     let fresh = within.get(start..).unwrap_or_default();
-    match memmem::find(fresh, b"\r\n\r\n") {
+    match END.find(fresh) {
         Some(found) => Ok(start.checked_add(found).and_then(|end| end.checked_add(4))),
         None if bytes.len() >= limits.bytes => Err(Denial::HeadTooLarge),
         None if has_bare_line_break(before(within, start), fresh) => Err(Denial::HeaderInvalid),
@@ -40,9 +45,9 @@ pub fn check(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
     let mut lines = lines(head);
     let version = request_line(lines.next().unwrap_or_default())?;
 
-    let mut hosts = Vec::new();
-    let mut lengths = Vec::new();
-    let mut encodings = Vec::new();
+    let mut hosts = Two::default();
+    let mut lengths = Two::default();
+    let mut encodings = Two::default();
     for (index, line) in lines.enumerate() {
         if index >= limits.fields {
             return Err(Denial::HeadTooLarge);
@@ -59,8 +64,24 @@ pub fn check(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
         };
         values.push(value);
     }
-    host::parse(hosts, None)?;
-    framing::check_values(version, lengths, encodings)
+    host::check(hosts.0.into_iter().flatten())?;
+    framing::check_values(
+        version,
+        lengths.0.into_iter().flatten(),
+        encodings.0.into_iter().flatten(),
+    )
+}
+
+/// The first two values of a field that may be there once: more of them are no different from two.
+#[derive(Default)]
+struct Two<'a>([Option<&'a [u8]>; 2]);
+
+impl<'a> Two<'a> {
+    fn push(&mut self, value: &'a [u8]) {
+        let [first, second] = &mut self.0;
+        let free = if first.is_none() { first } else { second };
+        *free = Some(value);
+    }
 }
 
 /// `method SP request-target SP HTTP-version` (RFC 9112 §3), the target in origin form.
@@ -68,7 +89,7 @@ fn request_line(line: &[u8]) -> Result<Version, Denial> {
     let mut parts = line.split(|b| *b == b' ');
     let method = std::str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
     method::parse(method)?;
-    Target::parse(parts.next().unwrap_or_default())?;
+    Target::check(parts.next().unwrap_or_default())?;
     match (parts.next(), parts.next()) {
         (Some(b"HTTP/1.1"), None) => Ok(Version::HTTP_11),
         (Some(b"HTTP/1.0"), None) => Ok(Version::HTTP_10),

@@ -14,11 +14,12 @@ mod shown;
 mod trie;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
+use prometheus::IntCounter;
 use sentinel_authz::{Model, sentinel};
 use sentinel_config::edge::{
     self, Access, Config, Expected, HostPattern, PathPattern, RoutePattern, RouteSettings, Segment,
@@ -48,6 +49,7 @@ pub struct Route {
     accepts: Accepts,
     traffic: Traffic,
     settings: RouteSettings,
+    permitted: OnceLock<IntCounter>,
 }
 
 /// All routes.
@@ -190,6 +192,7 @@ impl Table {
                         }
                     })?,
                     settings: route.settings.clone(),
+                    permitted: OnceLock::new(),
                 },
             )?;
         }
@@ -280,6 +283,11 @@ impl Route {
     /// Whether relations of services' own models decide about it.
     pub fn reads_models(&self) -> bool {
         self.reads_models
+    }
+
+    /// The counter of requests that were permitted by this route, which `find` finds by the route's name the first time.
+    pub fn permitted(&self, find: impl FnOnce(&str) -> IntCounter) -> &IntCounter {
+        self.permitted.get_or_init(|| find(&self.name))
     }
 
     /// The service that the route leads to.

@@ -149,6 +149,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(SystemRandom),
             asks,
+            feed: None,
         };
         let running = start_with(&config, parts, limits).await.expect("started");
         Self {

@@ -10,8 +10,8 @@ use sentinel_core::{Clock, Random, Revision, Timestamp, WorkspaceRole};
 use sentinel_store::{StoreError, Tx};
 use sentinel_token::verify::{DEFAULT_BRAND, MAX_TOKEN_BYTES};
 use sentinel_token::{
-    AccessClaims, AdminClaims, Audience, AuthzClaims, KeySet, RefreshClaims, Remembered, TokenError,
-    TokenKind, VerifiedAdmin, VerifiedRefresh, Verifier, claimed_kind, sha256,
+    AccessClaims, AdminClaims, Audience, AuthzClaims, Fingerprint, Fingerprinter, KeySet, RefreshClaims,
+    Remembered, TokenError, TokenKind, VerifiedAdmin, VerifiedRefresh, Verifier, claimed_kind,
 };
 use serde::Serialize;
 
@@ -92,6 +92,7 @@ pub struct Tokens {
     issuer: Arc<str>,
     verifier: Verifier,
     /// Access tokens only: whoever shows a token of another kind as one is refused by the verifier.
+    fingerprinter: Arc<Fingerprinter>,
     remembered: Arc<Remembered>,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
@@ -111,6 +112,7 @@ impl Tokens {
             keys,
             issuer: issuer.into(),
             verifier: Verifier::new(issuer),
+            fingerprinter: Arc::new(Fingerprinter::new(&*random)),
             remembered: Arc::new(Remembered::with_room_for(ROOM)),
             lifetimes,
             clock,
@@ -120,10 +122,10 @@ impl Tokens {
 
     /// Verifies an access token by the keys of a replica. Revocation is for the caller to look up in the same replica.
     pub fn verify_access(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<User, TokenError> {
-        let digest = sha256(token.as_bytes());
-        match self.remembered.find(&digest, keys, now) {
+        let fingerprint = self.fingerprinter.of(token.as_bytes());
+        match self.remembered.find(fingerprint, keys, now) {
             Some(user) => Ok(User::clone(&user)),
-            None => self.verify_unknown(token, digest, keys, now),
+            None => self.verify_unknown(token, fingerprint, keys, now),
         }
     }
 
@@ -135,11 +137,11 @@ impl Tokens {
         keys: &KeySet,
         now: Timestamp,
     ) -> Result<User, TokenError> {
-        let digest = sha256(token.as_bytes());
-        match self.remembered.find(&digest, keys, now) {
+        let fingerprint = self.fingerprinter.of(token.as_bytes());
+        match self.remembered.find(fingerprint, keys, now) {
             Some(user) => Ok(User::clone(&user)),
             None if claimed_kind(token) == Some(TokenKind::Authz) => self.verify_authz(token, keys, now),
-            None => self.verify_unknown(token, digest, keys, now),
+            None => self.verify_unknown(token, fingerprint, keys, now),
         }
     }
 
@@ -147,12 +149,12 @@ impl Tokens {
     fn verify_unknown(
         &self,
         token: &str,
-        digest: [u8; 32],
+        fingerprint: Fingerprint,
         keys: &KeySet,
         now: Timestamp,
     ) -> Result<User, TokenError> {
         let user = Arc::new(User::from(self.verifier.verify_access(token, keys, now)?));
-        self.remembered.remember(digest, keys, &user, now);
+        self.remembered.remember(fingerprint, keys, &user, now);
         Ok(User::clone(&user))
     }
 

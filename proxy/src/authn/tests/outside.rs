@@ -70,7 +70,7 @@ impl World {
         Self {
             authn: Authenticator {
                 outside: Outside::of(Arc::clone(&issuers)),
-                ..Authenticator::new(Verifier::new(ISSUER), metrics.tokens())
+                ..Authenticator::new(Verifier::new(ISSUER), metrics.tokens(), &SystemRandom)
             },
             issuers,
             partner: IssuerKey::new("p1"),
@@ -87,7 +87,10 @@ impl World {
     }
 
     fn ask(&self, presented: &Presented, accepts: &Accepts, now: i64) -> Result<Principal, Denial> {
-        self.authn.authenticate(presented, accepts, &self.state, at(now))
+        let caller = self
+            .authn
+            .authenticate(presented, accepts, &self.state, at(now))?;
+        Ok(Principal::clone(&caller.principal))
     }
 
     fn bearer(&self, token: &str, accepts: &Accepts) -> Result<Principal, Denial> {
