@@ -106,11 +106,7 @@ impl Database {
                 Inner::Postgres(begun(pools.main.begin_with(WRITE).await)?)
             }
             // Deferred, it would fail when it first writes while another one does.
-            Backend::Sqlite(pools) => match pools.writer.begin_with("BEGIN IMMEDIATE").await {
-                Ok(tx) => Inner::Sqlite(tx),
-                Err(late @ sqlx::Error::PoolTimedOut) => return Err(StoreError::Busy(late.into())),
-                Err(error) => return Err(StoreError::beginning(error)),
-            },
+            Backend::Sqlite(pools) => Inner::Sqlite(begun(pools.writer.begin_with("BEGIN IMMEDIATE").await)?),
         };
         Ok(Tx::new(inner))
     }
@@ -119,7 +115,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Busy`] if its turn does not come in ten seconds.
+    /// [`StoreError::Busy`] if its turn does not come in ten seconds, or then no connection in five.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
         let turn = timeout(TURN, Arc::clone(&self.shared.turn).acquire_owned())
             .await
@@ -184,15 +180,13 @@ impl Database {
 
     /// Closes every connection, after what runs on them has ended.
     pub async fn close(&self) {
+        // From this moment on nothing begins on any of them, whichever has ended first.
         match &self.shared.backend {
             Backend::Postgres(pools) => {
-                pools.follow.close().await;
-                pools.main.close().await;
+                tokio::join!(pools.follow.close(), pools.main.close());
             }
             Backend::Sqlite(pools) => {
-                pools.follow.close().await;
-                pools.readers.close().await;
-                pools.writer.close().await;
+                tokio::join!(pools.follow.close(), pools.readers.close(), pools.writer.close());
             }
         }
     }

@@ -80,6 +80,37 @@ impl StoreError {
         }
     }
 
+    /// The same once more, for another one whom it concerns; what led to it as a text.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let told = |cause: &Cause| -> Cause { chain(cause.as_ref()).into() };
+        match self {
+            Self::Conflict { constraint } => Self::Conflict {
+                constraint: constraint.clone(),
+            },
+            Self::ForeignKey => Self::ForeignKey,
+            Self::Check { constraint } => Self::Check {
+                constraint: constraint.clone(),
+            },
+            Self::Unavailable(cause) => Self::Unavailable(told(cause)),
+            Self::Busy(cause) => Self::Busy(told(cause)),
+            Self::Corrupt { table, column, row } => Self::Corrupt {
+                table,
+                column,
+                row: row.clone(),
+            },
+            Self::Poisoned => Self::Poisoned,
+            Self::Schema(what) => Self::Schema(what.clone()),
+            Self::Url(what) => Self::Url(what.clone()),
+            Self::Placeholders { sql, expected, given } => Self::Placeholders {
+                sql,
+                expected: *expected,
+                given: *given,
+            },
+            Self::Other(cause) => Self::Other(told(cause)),
+        }
+    }
+
     /// Whether it is a conflict on the constraint of this name.
     pub fn is_conflict_on(&self, name: &str) -> bool {
         matches!(self, Self::Conflict { constraint } if constraint == name)
@@ -88,8 +119,12 @@ impl StoreError {
 
 impl StoreError {
     /// Why a transaction could not begin. Whatever the database says then, it is not there for us: it refuses
-    /// connections, has another name, another password, or is being restored.
+    /// connections, has another name, another password, or is being restored. That no connection came free in time is
+    /// another matter: others have them all, or it takes long to be let in, and nothing was begun.
     pub(crate) fn beginning(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy(error.into());
+        }
         match Self::from(error) {
             Self::Other(cause) => Self::Unavailable(cause),
             known => known,
@@ -113,6 +148,17 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Other(error.into()),
         }
     }
+}
+
+/// An error with all that led to it.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 fn of_database(error: &dyn DatabaseError) -> Option<StoreError> {
@@ -182,5 +228,24 @@ fn by_code(error: sqlx::Error) -> StoreError {
         // SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN
         Ok(10 | 13 | 14) => StoreError::Unavailable(error.into()),
         _ => StoreError::Other(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_no_connection_is_free_does_not_mean_that_the_database_is_away() {
+        let busy = StoreError::beginning(sqlx::Error::PoolTimedOut);
+        assert!(matches!(busy, StoreError::Busy(_)), "{busy:?}");
+        for away in [
+            sqlx::Error::PoolClosed,
+            sqlx::Error::WorkerCrashed,
+            sqlx::Error::RowNotFound,
+        ] {
+            let away = StoreError::beginning(away);
+            assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
+        }
     }
 }

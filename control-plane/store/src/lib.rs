@@ -37,6 +37,7 @@
 //! An error ends its transaction on both databases: every further statement and the commit answer
 //! [`StoreError::Poisoned`]. Where a duplicate is to be expected, write `ON CONFLICT … DO NOTHING`.
 
+mod chain;
 mod change_log;
 mod config;
 mod database;
@@ -52,7 +53,8 @@ pub mod testing;
 mod tx;
 mod write;
 
-pub use change_log::{ChangesAfter, LoggedChanges};
+pub use chain::{Chain, Mark};
+pub use change_log::{ChangesAfter, Continuation, LoggedChanges};
 pub use config::DatabaseConfig;
 pub use database::Database;
 pub use error::StoreError;

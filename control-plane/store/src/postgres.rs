@@ -15,8 +15,9 @@ const LIMITS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '10s'; \
 /// How long a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
-/// How many connections follow the database: one that listens, one that looks at the head, one that reads the change log.
-const FOLLOWERS: u32 = 3;
+/// How many connections follow the database: one that listens, one that looks at the head, one that reads the change
+/// log, one that looks edges up.
+const FOLLOWERS: u32 = 4;
 
 /// The pool of transactions, and a small one of its own for those that follow the database, so that a busy program does
 /// not keep its edges waiting.

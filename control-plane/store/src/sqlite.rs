@@ -13,8 +13,9 @@ use sqlx::sqlite::{
 
 use crate::error::StoreError;
 
-/// How many connections follow the database: one that looks at the head, one that reads the change log.
-const FOLLOWERS: u32 = 2;
+/// How many connections follow the database: one that looks at the head, one that reads the change log, one that
+/// looks edges up.
+const FOLLOWERS: u32 = 3;
 
 /// One connection that writes, for which writers queue in order, and several that can only read. Readers do not wait
 /// for the writer, nor it for them (WAL). Those that follow the database have connections of their own, so that a busy

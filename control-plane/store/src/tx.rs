@@ -4,6 +4,7 @@ use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use sentinel_core::Revision;
 
+use crate::chain::{Chain, Mark};
 use crate::error::StoreError;
 use crate::fetch_optional;
 use crate::sql::Sql;
@@ -64,14 +65,24 @@ impl Tx {
 
     /// The newest revision that this transaction sees.
     pub async fn head(&mut self) -> Result<Revision, StoreError> {
-        self.head_by("SELECT epoch, revision FROM replication_head WHERE id = 1".into())
+        Ok(self.mark().await?.revision)
+    }
+
+    /// The newest revision that this transaction sees, and what the history has come to there.
+    pub async fn mark(&mut self) -> Result<Mark, StoreError> {
+        self.mark_by("SELECT epoch, revision, chain FROM replication_head WHERE id = 1".into())
             .await
     }
 
-    pub(crate) async fn head_by(&mut self, sql: Sql) -> Result<Revision, StoreError> {
-        fetch_optional!(self, (i64, i64), sql)
+    pub(crate) async fn mark_by(&mut self, sql: Sql) -> Result<Mark, StoreError> {
+        let (epoch, number, chain) = fetch_optional!(self, (i64, i64, Option<Vec<u8>>), sql)
             .await?
-            .map_or_else(|| Err(no_head()), revision)
+            .ok_or_else(no_head)?;
+        let chain = chain.map(|link| Chain::stored(&link, "replication_head", 1));
+        Ok(Mark {
+            revision: revision((epoch, number))?,
+            chain: chain.transpose()?.unwrap_or(Chain::START),
+        })
     }
 
     #[doc(hidden)]

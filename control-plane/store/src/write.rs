@@ -2,21 +2,22 @@
 
 use std::ops::{Deref, DerefMut};
 
-use sentinel_core::{Change, Revision};
+use sentinel_core::{Change, Revision, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::chain::Mark;
 use crate::database::Database;
 use crate::error::StoreError;
+use crate::execute;
 use crate::sql::Sql;
-use crate::tx::{Connection, Tx, revision};
-use crate::{execute, fetch_one};
+use crate::tx::{Connection, Tx};
 
 /// Tells every other process that the head moved. Only PostgreSQL can.
 pub(crate) const CHANNEL: &str = "sentinel_changes";
 
 const LOCK_HEAD: Sql = Sql::each(
-    "SELECT epoch, revision FROM replication_head WHERE id = 1 FOR UPDATE",
-    "SELECT epoch, revision FROM replication_head WHERE id = 1",
+    "SELECT epoch, revision, chain FROM replication_head WHERE id = 1 FOR UPDATE",
+    "SELECT epoch, revision, chain FROM replication_head WHERE id = 1",
 );
 
 /// A transaction that changes what edges know. There is one at a time, in all processes together, so what it has
@@ -25,7 +26,7 @@ const LOCK_HEAD: Sql = Sql::each(
 /// Every statement is that of a [`Tx`], which it dereferences to. Dropped without a commit, it is rolled back.
 pub struct WriteTx {
     tx: Tx,
-    base: Revision,
+    base: Mark,
     changes: Vec<Change>,
     database: Database,
     /// In this process, those who wait do so without holding a connection.
@@ -39,7 +40,7 @@ impl WriteTx {
         database: Database,
         turn: OwnedSemaphorePermit,
     ) -> Result<Self, StoreError> {
-        let base = tx.head_by(LOCK_HEAD).await?;
+        let base = tx.mark_by(LOCK_HEAD).await?;
         Ok(Self {
             tx,
             base,
@@ -61,14 +62,14 @@ impl WriteTx {
 
     /// The newest revision before this transaction.
     pub fn base(&self) -> Revision {
-        self.base
+        self.base.revision
     }
 
     /// The revision that this transaction gets, if a change is recorded and it commits.
     pub fn next_revision(&self) -> Revision {
         Revision {
-            epoch: self.base.epoch,
-            number: self.base.number.saturating_add(1),
+            epoch: self.base.revision.epoch,
+            number: self.base.revision.number.saturating_add(1),
         }
     }
 
@@ -83,31 +84,57 @@ impl WriteTx {
             return Ok(None);
         }
         let lines = encode(&self.changes)?;
-        let head = fetch_one!(
-            self.tx,
-            (i64, i64),
-            "UPDATE replication_head SET revision = revision + 1 WHERE id = 1 RETURNING epoch, revision",
-        )
-        .await
-        .and_then(revision)?;
-        execute!(
-            self.tx,
-            "INSERT INTO change_log (revision, changes, created_at) VALUES ($1, $2, $3)",
-            i64::try_from(head.number).unwrap_or(i64::MAX),
-            lines,
-            self.database.now(),
-        )
-        .await?;
-        notify(&mut self.tx).await?;
+        let head = self.base.next(&lines);
+        log(&mut self.tx, head, lines, self.database.now()).await?;
         self.tx.commit().await?;
-        self.database.publish(head);
-        Ok(Some(head))
+        self.database.publish(head.revision);
+        Ok(Some(head.revision))
     }
 
     /// Undoes what was done, and waits until it is undone.
     pub async fn rollback(self) -> Result<(), StoreError> {
         self.tx.rollback().await
     }
+}
+
+/// Moves the head and writes the log, which nobody else does: the writer holds the lock, so that what it read of the head
+/// still is so. On PostgreSQL that is one statement, which wakes the other processes as well.
+async fn log(tx: &mut Tx, head: Mark, lines: String, now: Timestamp) -> Result<(), StoreError> {
+    let number = i64::try_from(head.revision.number).unwrap_or(i64::MAX);
+    let link = head.chain.as_bytes().to_vec();
+    if matches!(tx.connection(), Connection::Postgres(_)) {
+        execute!(
+            tx,
+            "WITH head AS (UPDATE replication_head SET revision = $1, chain = $2 WHERE id = 1 RETURNING revision),
+                  logged AS (INSERT INTO change_log (revision, changes, chain, created_at)
+                             SELECT revision, $3, $2, $4 FROM head)
+             SELECT pg_notify($5, '') FROM head",
+            number,
+            link,
+            lines,
+            now,
+            CHANNEL,
+        )
+        .await?;
+        return Ok(());
+    }
+    execute!(
+        tx,
+        "UPDATE replication_head SET revision = $1, chain = $2 WHERE id = 1",
+        number,
+        link.clone(),
+    )
+    .await?;
+    execute!(
+        tx,
+        "INSERT INTO change_log (revision, changes, chain, created_at) VALUES ($1, $2, $3, $4)",
+        number,
+        lines,
+        link,
+        now,
+    )
+    .await?;
+    Ok(())
 }
 
 /// Wakes the other processes when the transaction commits.

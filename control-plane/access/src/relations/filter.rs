@@ -1,9 +1,11 @@
 //! Reading tuples in pages, and deleting many at a time.
 
+use std::collections::HashSet;
+
 use sentinel_core::id::UserId;
 use sentinel_core::name::ServiceName;
-use sentinel_core::{Change, Object, Revision, Subject, Tuple};
-use sentinel_store::{Tx, WriteTx};
+use sentinel_core::{Change, Fact, Object, Revision, Subject, Tuple};
+use sentinel_store::{ChangesAfter, StoreError, Tx, WriteTx};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -12,6 +14,12 @@ use super::{MAX_CHANGES, RelationTuple, Relations, fit};
 use crate::activity::{Action, Entry, Target, TargetKind};
 use crate::error::AccessError;
 use crate::projection;
+
+/// How many revisions of the change log are read at once.
+const LOG_BATCH: u32 = 20;
+
+/// Over how many changes it is looked at in the writer's turn.
+const LOG_CHANGES: usize = 10_000;
 
 /// Which tuples of a service. Every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +103,20 @@ impl Filter {
     pub(super) fn relation(&self) -> Option<&str> {
         self.relation.as_deref()
     }
+
+    /// Whether it is a tuple of the service's that matches.
+    fn matches(&self, service: &ServiceName, tuple: &Tuple) -> bool {
+        let (object, subject) = (tuple.object(), tuple.subject());
+        fit::own_name(service, object.kind()).is_some()
+            && self.object_type.as_ref().is_none_or(|kind| object.kind() == kind)
+            && self.object.as_ref().is_none_or(|only| object == only)
+            && self.relation.as_ref().is_none_or(|only| tuple.relation() == only)
+            && self
+                .subject_type
+                .as_ref()
+                .is_none_or(|kind| kind_of(subject) == kind)
+            && self.subject.as_ref().is_none_or(|only| subject == only)
+    }
 }
 
 fn kind_of(subject: &Subject) -> &str {
@@ -140,7 +162,7 @@ pub struct Candidates {
 pub struct Removed {
     /// How many tuples.
     pub deleted: usize,
-    /// Whether there are more that match.
+    /// Whether there are more that match; also if that could not be found out in time.
     pub more: bool,
     /// The revision at which it is so.
     pub revision: Revision,
@@ -193,7 +215,7 @@ impl Relations {
         })
     }
 
-    /// Deletes those of the candidates that are still there.
+    /// Deletes those of the candidates that are still there, and sees whether others have come to match since.
     pub async fn delete(
         &self,
         tx: &mut WriteTx,
@@ -202,9 +224,10 @@ impl Relations {
         filter: &Filter,
         candidates: &Candidates,
     ) -> Result<Removed, AccessError> {
-        let more = candidates.more;
-        let found = rows::named(tx, service, &candidates.tuples).await?;
-        rows::delete(tx, service, found.iter().map(|row| &row.tuple)).await?;
+        let more = candidates.more || came_since(tx, service, filter, candidates).await?;
+        let named = candidates.tuples.iter().map(|tuple| (service, tuple));
+        let found = rows::named(tx, named).await?;
+        rows::delete(tx, found.iter().map(|row| (service, &row.tuple))).await?;
         tx.record_all(
             found
                 .iter()
@@ -242,4 +265,51 @@ impl Relations {
             revision: tx.next_revision(),
         })
     }
+}
+
+/// Whether tuples match that did not when the candidates were looked for, as the change log has it. If that is too much to be
+/// read while all writers wait, or not there any more, it may be so.
+async fn came_since(
+    tx: &mut Tx,
+    service: &ServiceName,
+    filter: &Filter,
+    candidates: &Candidates,
+) -> Result<bool, StoreError> {
+    let head = tx.head().await?;
+    let mut known = candidates.revision;
+    let mut came: HashSet<Tuple> = HashSet::new();
+    let mut looked_at = 0_usize;
+    while known != head {
+        let ChangesAfter::Changes(logged) = tx.changes_after(known, LOG_BATCH).await? else {
+            return Ok(true);
+        };
+        let Some(last) = logged.last() else {
+            return Ok(true);
+        };
+        known = last.revision;
+        for change in logged.iter().flat_map(|logged| &logged.changes) {
+            looked_at = looked_at.saturating_add(1);
+            let (Fact::Tuple(tuple) | Fact::ExpiringTuple { tuple, .. }) = change.fact() else {
+                continue;
+            };
+            match change {
+                Change::Put(_) if filter.matches(service, tuple) => {
+                    came.insert(tuple.clone());
+                }
+                Change::Put(_) => {}
+                Change::Delete(_) => {
+                    came.remove(tuple);
+                }
+            }
+        }
+        if looked_at > LOG_CHANGES && known != head {
+            return Ok(true);
+        }
+    }
+    // These are deleted with the others.
+    if came.is_empty() {
+        return Ok(false);
+    }
+    let those: HashSet<&Tuple> = candidates.tuples.iter().collect();
+    Ok(came.iter().any(|tuple| !those.contains(tuple)))
 }

@@ -1,16 +1,9 @@
 //! Which tuples a service may write: about its own objects, of its own model, with subjects that can exist.
 
-use std::sync::{Arc, PoisonError};
-
 use sentinel_authz::{InvalidTupleForModel, Model, sentinel};
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Object, Subject, Tuple};
-use sentinel_store::{StoreError, Tx};
 use uuid::Uuid;
-
-use super::repository::models as rows;
-use super::{Compiled, Relations};
-use crate::error::AccessError;
 
 /// The longest id of an object in a service's tuples, in bytes.
 pub const MAX_ID: usize = 512;
@@ -89,46 +82,6 @@ fn short(object: &Object) -> Result<(), Misplaced> {
 /// Whether it is an id as tuples have ours: two spellings of one would be two subjects.
 fn is_our_id(id: &str) -> bool {
     Uuid::try_parse(id).is_ok_and(|uuid| uuid.hyphenated().to_string() == id)
-}
-
-impl Relations {
-    /// The service's current model, compiled beside Sentinel's.
-    ///
-    /// # Errors
-    /// [`AccessError::NoModel`] if it has none.
-    pub(super) async fn compiled(
-        &self,
-        tx: &mut Tx,
-        service: &ServiceName,
-    ) -> Result<Arc<Model>, AccessError> {
-        let head = rows::head(tx, service).await?.ok_or(AccessError::NoModel)?;
-        if let Some(known) = self.known(service)
-            && (known.0, known.1) == head
-        {
-            return Ok(known.2);
-        }
-        let (version, created_at) = head;
-        let row = rows::find(tx, service, version)
-            .await?
-            .ok_or(AccessError::NoModel)?;
-        let model = sentinel::model_with([(service, row.text.as_str())])
-            .map_err(|_| StoreError::corrupt("service_models", "text", format!("{service} {version}")))?;
-        let compiled = Compiled {
-            version,
-            created_at,
-            model: Arc::clone(&model),
-        };
-        let mut known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(service.clone(), compiled);
-        Ok(model)
-    }
-
-    fn known(&self, service: &ServiceName) -> Option<(u64, sentinel_core::Timestamp, Arc<Model>)> {
-        let known = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get(service)
-            .map(|known| (known.version, known.created_at, Arc::clone(&known.model)))
-    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 //! (draft-ietf-httpapi-idempotency-key-header).
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::Revision;
 use sentinel_core::name::ServiceName;
+use sentinel_core::{Revision, Timestamp};
 use sentinel_store::{StoreError, Tx, WriteTx};
 use serde_json::{Value, json};
 
 use super::Relations;
+use super::batch::Request;
 use super::repository::keys as rows;
 use super::write::{RelationError, Written};
 use crate::error::AccessError;
@@ -52,52 +54,72 @@ pub struct Idempotency {
     pub request: [u8; 32],
 }
 
-impl Relations {
-    /// The answer of the write that was done under this key, if one was.
+/// A write that was done under a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remembered<'r> {
+    pub(super) service: &'r ServiceName,
+    pub(super) asked: &'r Idempotency,
+    pub(super) written: Written,
+}
+
+impl Remembered<'_> {
+    /// The answer to another request under the key.
     ///
     /// # Errors
-    /// [`RelationError::KeyReused`] if something else was asked for under it.
+    /// [`RelationError::KeyReused`] if it asks for something else.
+    pub(super) fn answer(&self, asked: &Idempotency) -> Result<Written, RelationError> {
+        if asked.request == self.asked.request {
+            Ok(self.written)
+        } else {
+            Err(RelationError::KeyReused)
+        }
+    }
+
+    /// The answer as it is stored.
+    pub(super) fn stored(&self) -> Value {
+        let Written {
+            written,
+            deleted,
+            revision,
+        } = self.written;
+        json!({ "written": written, "deleted": deleted, "revision": revision.to_string() })
+    }
+}
+
+impl Relations {
+    /// For each request the answer of the write that was done under its key, if one was; [`RelationError::KeyReused`] if
+    /// something else was asked for under it.
     pub(super) async fn repeated(
         &self,
         tx: &mut Tx,
-        service: &ServiceName,
-        asked: &Idempotency,
-    ) -> Result<Option<Written>, RelationError> {
-        let now = self.sources.now();
-        let Some((request, answer)) = rows::find(tx, service, &asked.key, now)
-            .await
-            .map_err(AccessError::from)?
-        else {
-            return Ok(None);
+        requests: &[Arc<Request>],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Result<Written, RelationError>>>, StoreError> {
+        let keys = requests.iter().filter_map(|request| {
+            let asked = request.idempotency.as_ref()?;
+            Some((&request.service, &asked.key))
+        });
+        let found = rows::find(tx, keys, now).await?;
+        let answer = |request: &Arc<Request>| {
+            let Some(asked) = &request.idempotency else {
+                return Ok(None);
+            };
+            let (service, key) = (request.service.as_str(), asked.key.as_str());
+            let Some((digest, answer)) = found.get(&(service.to_owned(), key.to_owned())) else {
+                return Ok(None);
+            };
+            if *digest != asked.request {
+                return Ok(Some(Err(RelationError::KeyReused)));
+            }
+            let corrupt = || StoreError::corrupt("idempotency_keys", "answer", format!("{service} {key}"));
+            Ok(Some(Ok(written(answer).ok_or_else(corrupt)?)))
         };
-        if request != asked.request {
-            return Err(RelationError::KeyReused);
-        }
-        let corrupt = || {
-            StoreError::corrupt(
-                "idempotency_keys",
-                "answer",
-                format!("{service} {}", asked.key.as_str()),
-            )
-        };
-        Ok(Some(
-            written(&answer).ok_or_else(corrupt).map_err(AccessError::from)?,
-        ))
+        requests.iter().map(answer).collect()
     }
 
-    pub(super) async fn remember(
-        &self,
-        tx: &mut Tx,
-        service: &ServiceName,
-        asked: &Idempotency,
-        written: Written,
-    ) -> Result<(), AccessError> {
-        let answer = json!({
-            "written": written.written,
-            "deleted": written.deleted,
-            "revision": written.revision.to_string(),
-        });
-        Ok(rows::insert(tx, service, asked, &answer, self.sources.now() + KEPT).await?)
+    /// Until when a write of now is remembered.
+    pub(super) fn kept_until(now: Timestamp) -> Timestamp {
+        now + KEPT
     }
 
     /// Forgets the keys whose time is over. Says how many there were.

@@ -4,6 +4,8 @@
 //! relations about objects of its own types; who stands in them may be an object of its own types, or somebody of ours:
 //! a user, a workspace, a group or a role. The rows stay when the service's app is deleted or deactivated.
 
+mod batch;
+mod compiled;
 mod draft;
 mod expiry;
 mod filter;
@@ -11,15 +13,14 @@ mod fit;
 mod idempotency;
 mod models;
 pub(crate) mod purge;
+mod queue;
 pub(crate) mod repository;
 mod routes;
 mod write;
+mod writer;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use sentinel_authz::Model;
-use sentinel_core::name::ServiceName;
 use sentinel_core::{Timestamp, Tuple};
 
 pub use self::draft::{MAX_MODEL, ModelDraft, ModelGround};
@@ -31,6 +32,9 @@ pub use self::routes::RouteNeed;
 pub use self::write::{
     Fault, FaultPlace, MAX_CHANGES, Precondition, RelationError, TupleWrite, WhatIsWrong, Written,
 };
+pub use self::writer::TupleWriter;
+
+use self::compiled::Shelf;
 
 use crate::activity::Activity;
 use crate::sources::Sources;
@@ -56,14 +60,7 @@ impl RelationTuple {
 pub struct Relations {
     sources: Sources,
     activity: Activity,
-    /// The current model of each service that has written lately, compiled, by its version and when that was written.
-    compiled: Arc<Mutex<HashMap<ServiceName, Compiled>>>,
-}
-
-struct Compiled {
-    version: u64,
-    created_at: Timestamp,
-    model: Arc<Model>,
+    compiled: Arc<Shelf>,
 }
 
 impl Relations {

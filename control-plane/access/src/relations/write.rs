@@ -1,4 +1,4 @@
-//! Writing relation tuples: all of a request or nothing of it, in one revision.
+//! What a service can ask to have written, all of it or nothing, and what can be wrong with it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -6,13 +6,11 @@ use std::fmt;
 
 use sentinel_authz::Model;
 use sentinel_core::name::ServiceName;
-use sentinel_core::{Change, Revision, Timestamp, Tuple};
-use sentinel_store::{StoreError, Tx, WriteTx};
+use sentinel_core::{Revision, Timestamp, Tuple};
+use sentinel_store::{Database, StoreError};
 
-use super::repository::tuples as rows;
-use super::{Idempotency, Misplaced, RelationTuple, Relations, fit};
+use super::{Misplaced, RelationTuple, Relations, fit};
 use crate::error::AccessError;
-use crate::projection;
 
 /// How many tuples one request may write and delete.
 pub const MAX_CHANGES: usize = 1_000;
@@ -47,7 +45,8 @@ pub struct Written {
     pub written: u64,
     /// How many tuples were deleted.
     pub deleted: u64,
-    /// The revision at which it is so: that of the write, or of what was there if nothing had to be changed.
+    /// The revision at which it is so: that of the write, which others may share, or of what was there if nothing had to be
+    /// changed.
     pub revision: Revision,
 }
 
@@ -111,6 +110,8 @@ pub enum RelationError {
         index: usize,
         /// What was demanded.
         must_exist: bool,
+        /// A revision at which it is not met.
+        revision: Revision,
     },
     /// The idempotency key stands for another request.
     #[error("this idempotency key was used for another request")]
@@ -133,48 +134,36 @@ impl fmt::Display for FaultPlace {
     }
 }
 
-impl Relations {
-    /// Writes what is asked for, or nothing. With an idempotency key, a write that was done answers again as it did; one
-    /// that was refused is tried again.
-    pub async fn write(
-        &self,
-        tx: &mut WriteTx,
-        service: &ServiceName,
-        asked: &TupleWrite,
-        idempotency: Option<&Idempotency>,
-    ) -> Result<Written, RelationError> {
-        if let Some(key) = idempotency
-            && let Some(before) = self.repeated(tx, service, key).await?
-        {
-            return Ok(before);
-        }
-        let now = self.sources.now();
-        let model = self.compiled(tx, service).await?;
-        let faults = found(service, &model, asked, now);
-        if !faults.is_empty() {
-            return Err(RelationError::Faults(faults));
-        }
-        let written = apply(tx, service, asked, now).await?;
-        if let Some(key) = idempotency {
-            self.remember(tx, service, key, written).await?;
-        }
-        Ok(written)
+impl TupleWrite {
+    /// Every tuple that it speaks of.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Tuple> {
+        let puts = self.puts.iter().map(|put| &put.tuple);
+        let conditions = self.preconditions.iter().map(|condition| &condition.tuple);
+        puts.chain(&self.deletes).chain(conditions)
     }
 
-    /// Everything that is wrong with a request whatever is stored, in its order.
+    /// How many tuples it speaks of.
+    pub(super) fn size(&self) -> usize {
+        let changes = self.puts.len().saturating_add(self.deletes.len());
+        changes.saturating_add(self.preconditions.len())
+    }
+}
+
+impl Relations {
+    /// Everything that is wrong with a request whatever is stored, in its order, by the service's current model.
     pub async fn faults(
         &self,
-        tx: &mut Tx,
+        database: &Database,
         service: &ServiceName,
         asked: &TupleWrite,
     ) -> Result<Vec<Fault>, AccessError> {
-        let model = self.compiled(tx, service).await?;
+        let model = self.make_ready(database, service).await?;
         Ok(found(service, &model, asked, self.sources.now()))
     }
 }
 
 /// Everything that is wrong with a request, in its order.
-fn found(service: &ServiceName, model: &Model, asked: &TupleWrite, now: Timestamp) -> Vec<Fault> {
+pub(super) fn found(service: &ServiceName, model: &Model, asked: &TupleWrite, now: Timestamp) -> Vec<Fault> {
     let mut seen: HashMap<&Tuple, (FaultPlace, usize)> = HashMap::new();
     let mut conditions: HashSet<&Tuple> = HashSet::new();
     let mut faults = Vec::new();
@@ -216,49 +205,4 @@ fn found(service: &ServiceName, model: &Model, asked: &TupleWrite, now: Timestam
         }
     }
     faults
-}
-
-/// Changes the rows, and records what of it is a change.
-async fn apply(
-    tx: &mut WriteTx,
-    service: &ServiceName,
-    asked: &TupleWrite,
-    now: Timestamp,
-) -> Result<Written, RelationError> {
-    let puts = asked.puts.iter().map(|put| &put.tuple);
-    let conditions = asked.preconditions.iter().map(|condition| &condition.tuple);
-    let named: HashSet<&Tuple> = puts.chain(&asked.deletes).chain(conditions).collect();
-    let found = rows::named(tx, service, named).await?;
-    let there: HashMap<&Tuple, &RelationTuple> = found.iter().map(|row| (&row.tuple, row)).collect();
-    for (index, condition) in asked.preconditions.iter().enumerate() {
-        let must_exist = condition.must_exist;
-        let holds = there.get(&condition.tuple).is_some_and(|row| row.holds_at(now));
-        if holds != must_exist {
-            return Err(RelationError::Precondition { index, must_exist });
-        }
-    }
-    let put: Vec<&RelationTuple> = asked
-        .puts
-        .iter()
-        .filter(|put| there.get(&put.tuple).is_none_or(|row| row.until != put.until))
-        .collect();
-    let gone: Vec<&RelationTuple> = asked
-        .deletes
-        .iter()
-        .filter_map(|tuple| there.get(tuple).copied())
-        .collect();
-    rows::delete(tx, service, gone.iter().map(|row| &row.tuple)).await?;
-    rows::upsert(tx, service, &put).await?;
-    let is_changed = !put.is_empty() || !gone.is_empty();
-    tx.record_all(
-        gone.iter()
-            .map(|row| Change::Delete(projection::relation_tuple(row))),
-    );
-    tx.record_all(put.iter().map(|row| Change::Put(projection::relation_tuple(row))));
-    Ok(Written {
-        written: put.len().try_into().unwrap_or(u64::MAX),
-        // What had ended already was deleted in name only.
-        deleted: gone.iter().filter(|row| row.holds_at(now)).count() as u64,
-        revision: if is_changed { tx.next_revision() } else { tx.base() },
-    })
 }

@@ -2,6 +2,7 @@
 
 mod activity;
 mod apps;
+mod batches;
 mod edges;
 mod groups;
 mod invitations;

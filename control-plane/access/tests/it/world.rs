@@ -7,6 +7,7 @@ use std::time::Duration;
 use sentinel_access::activity::{Filter, Record};
 use sentinel_access::members::Authority;
 use sentinel_access::permissions::{self, NewResource, ResourceName, Visibility};
+use sentinel_access::relations::TupleWriter;
 use sentinel_access::service_apps::{HashedKey, NewServiceApp, ServiceApp};
 use sentinel_access::users::{NewUser, User};
 use sentinel_access::workspaces::NewWorkspace;
@@ -24,6 +25,7 @@ use sentinel_store::{Tx, WriteTx};
 pub(crate) struct World {
     pub(crate) store: TestStore,
     pub(crate) access: Access,
+    pub(crate) tuples: TupleWriter,
 }
 
 /// The service whose key calls.
@@ -75,7 +77,12 @@ impl World {
     pub(crate) fn new(store: TestStore) -> Self {
         let clock = Arc::clone(&store.clock) as Arc<dyn Clock>;
         let access = Access::new(clock, Arc::new(SystemRandom));
-        Self { store, access }
+        let tuples = TupleWriter::new(store.db.clone(), access.relations.clone());
+        Self {
+            store,
+            access,
+            tuples,
+        }
     }
 
     /// Does something in a transaction of its own, a moment after what was done before.

@@ -44,6 +44,7 @@ const STEPS: &[Step] = steps! {
     3 "invitations and authz sessions": "0003_invitations_and_authz_sessions";
     4 "edge assertion keys": "0004_edge_assertion_keys";
     5 "models and relation tuples": "0005_models_and_relation_tuples";
+    6 "chain of the change log": "0006_chain_of_the_change_log";
 };
 
 /// The numbers of all steps, in order.

@@ -1,5 +1,6 @@
 //! What the store promises, tried on both backends.
 
+mod chains;
 mod follow;
 mod head;
 mod kinds_of_errors;

@@ -2,7 +2,7 @@
 
 use sentinel_core::Timestamp;
 use sentinel_core::name::ServiceName;
-use sentinel_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use sentinel_store::{Sql, StoreError, Texts, Tx, execute, fetch_all, fetch_optional, sql_any_text};
 use uuid::Uuid;
 
 use crate::relations::ServiceModel;
@@ -121,9 +121,7 @@ pub(crate) async fn all_current(tx: &mut Tx) -> Result<Vec<ServiceModel>, StoreE
 }
 
 /// Which version of every service's model is the current one, and when it was written, in the order of [`all_current`].
-pub(in crate::relations) async fn heads(
-    tx: &mut Tx,
-) -> Result<Vec<(ServiceName, u64, Timestamp)>, StoreError> {
+pub(in crate::relations) async fn heads(tx: &mut Tx) -> Result<Vec<Head>, StoreError> {
     let rows = fetch_all!(
         tx,
         (String, i64, Timestamp),
@@ -132,12 +130,33 @@ pub(in crate::relations) async fn heads(
           ORDER BY m.service_name",
     )
     .await?;
-    let head = |(name, version, at): (String, i64, Timestamp)| {
-        let corrupt = |column| StoreError::corrupt("service_models", column, &name);
-        let service = name.parse().map_err(|_| corrupt("service_name"))?;
-        Ok((service, version.try_into().map_err(|_| corrupt("version"))?, at))
-    };
-    rows.into_iter().map(head).collect()
+    rows.into_iter().map(head_of).collect()
+}
+
+/// The same of those of some services that have one.
+pub(in crate::relations) async fn heads_of(
+    tx: &mut Tx,
+    services: impl IntoIterator<Item = &ServiceName>,
+) -> Result<Vec<Head>, StoreError> {
+    const HEADS: Sql = sql_any_text!(
+        "SELECT m.service_name, m.version, m.created_at FROM service_models AS m
+          WHERE m.version = (SELECT MAX(o.version) FROM service_models AS o WHERE o.service_name = m.service_name)
+            AND m.service_name",
+        1,
+        ""
+    );
+    let services: Texts = services.into_iter().map(ServiceName::as_str).collect();
+    let rows = fetch_all!(tx, (String, i64, Timestamp), HEADS, services).await?;
+    rows.into_iter().map(head_of).collect()
+}
+
+/// A version of a service's model, and when it was written.
+type Head = (ServiceName, u64, Timestamp);
+
+fn head_of((name, version, at): (String, i64, Timestamp)) -> Result<Head, StoreError> {
+    let corrupt = |column| StoreError::corrupt("service_models", column, &name);
+    let service = name.parse().map_err(|_| corrupt("service_name"))?;
+    Ok((service, version.try_into().map_err(|_| corrupt("version"))?, at))
 }
 
 pub(in crate::relations) async fn insert(tx: &mut Tx, model: &ServiceModel) -> Result<(), StoreError> {

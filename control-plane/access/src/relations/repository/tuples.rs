@@ -95,83 +95,86 @@ fn parts(service: &ServiceName, tuple: &Tuple) -> [String; 3] {
     ]
 }
 
+/// The primary key of a tuple's row.
+fn key<'t>((service, tuple): (&'t ServiceName, &'t Tuple)) -> (&'t str, String, String, String) {
+    let [object, relation, subject] = parts(service, tuple);
+    (service.as_str(), object, relation, subject)
+}
+
 fn json<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
     serde_json::to_string(list).map_err(|error| StoreError::Other(error.into()))
 }
 
-/// Those of the named tuples that are there.
+/// Those of the named tuples that are there; each is named with its service.
 pub(in crate::relations) async fn named<'t>(
     tx: &mut Tx,
-    service: &ServiceName,
-    named: impl IntoIterator<Item = &'t Tuple>,
+    named: impl IntoIterator<Item = (&'t ServiceName, &'t Tuple)>,
 ) -> Result<Vec<RelationTuple>, StoreError> {
     const NAMED: Sql = Sql::each(
         "SELECT t.service_name, t.object, t.relation, t.subject, t.expires_at
-           FROM jsonb_array_elements(CAST(CAST($2 AS TEXT) AS JSONB)) AS w (value)
-           JOIN relation_tuples AS t ON t.service_name = $1 AND t.object = w.value->>0 AND t.relation = w.value->>1
-                AND t.subject = w.value->>2",
+           FROM jsonb_array_elements(CAST(CAST($1 AS TEXT) AS JSONB)) AS w (value)
+           JOIN relation_tuples AS t ON t.service_name = w.value->>0 AND t.object = w.value->>1
+                AND t.relation = w.value->>2 AND t.subject = w.value->>3",
         "SELECT t.service_name, t.object, t.relation, t.subject, t.expires_at
-           FROM json_each($2) AS w
+           FROM json_each($1) AS w
           CROSS JOIN relation_tuples AS t
-          WHERE t.service_name = $1 AND t.object = w.value->>0 AND t.relation = w.value->>1 AND t.subject = w.value->>2",
+          WHERE t.service_name = w.value->>0 AND t.object = w.value->>1
+            AND t.relation = w.value->>2 AND t.subject = w.value->>3",
     );
-    let list: Vec<_> = named.into_iter().map(|tuple| parts(service, tuple)).collect();
+    let list: Vec<_> = named.into_iter().map(key).collect();
     if list.is_empty() {
         return Ok(Vec::new());
     }
-    tuples(fetch_all!(tx, Row, NAMED, service.as_str(), json(&list)?).await?)
+    tuples(fetch_all!(tx, Row, NAMED, json(&list)?).await?)
 }
 
-/// Writes tuples, in place of the same ones with another end.
-pub(in crate::relations) async fn upsert(
+/// Writes tuples, in place of the same ones with another end; no tuple may be there twice.
+pub(in crate::relations) async fn upsert<'t>(
     tx: &mut Tx,
-    service: &ServiceName,
-    puts: &[&RelationTuple],
+    puts: impl IntoIterator<Item = (&'t ServiceName, &'t RelationTuple)>,
 ) -> Result<(), StoreError> {
     const UPSERT: Sql = Sql::each(
         "INSERT INTO relation_tuples (service_name, object, relation, subject, expires_at)
-         SELECT $1, w.value->>0, w.value->>1, w.value->>2, CAST(w.value->>3 AS TIMESTAMPTZ)
-           FROM jsonb_array_elements(CAST(CAST($2 AS TEXT) AS JSONB)) AS w (value)
+         SELECT w.value->>0, w.value->>1, w.value->>2, w.value->>3, CAST(w.value->>4 AS TIMESTAMPTZ)
+           FROM jsonb_array_elements(CAST(CAST($1 AS TEXT) AS JSONB)) AS w (value)
           WHERE true
              ON CONFLICT (service_name, object, relation, subject) DO UPDATE SET expires_at = excluded.expires_at",
         "INSERT INTO relation_tuples (service_name, object, relation, subject, expires_at)
-         SELECT $1, w.value->>0, w.value->>1, w.value->>2, w.value->>3
-           FROM json_each($2) AS w
+         SELECT w.value->>0, w.value->>1, w.value->>2, w.value->>3, w.value->>4
+           FROM json_each($1) AS w
           WHERE true
              ON CONFLICT (service_name, object, relation, subject) DO UPDATE SET expires_at = excluded.expires_at",
     );
-    if puts.is_empty() {
-        return Ok(());
-    }
-    let line = |put: &&RelationTuple| {
+    let line = |(service, put): (&'t ServiceName, &'t RelationTuple)| {
         let [object, relation, subject] = parts(service, &put.tuple);
         // As a moment is bound on SQLite, where it is a text; PostgreSQL reads it as well.
         let until = put.until.map(|until| until.to_rfc3339());
-        (object, relation, subject, until)
+        (service.as_str(), object, relation, subject, until)
     };
-    let list: Vec<_> = puts.iter().map(line).collect();
-    execute!(tx, UPSERT, service.as_str(), json(&list)?).await?;
+    let list: Vec<_> = puts.into_iter().map(line).collect();
+    if !list.is_empty() {
+        execute!(tx, UPSERT, json(&list)?).await?;
+    }
     Ok(())
 }
 
-/// Deletes the named tuples.
+/// Deletes the named tuples; each is named with its service.
 pub(in crate::relations) async fn delete<'t>(
     tx: &mut Tx,
-    service: &ServiceName,
-    named: impl IntoIterator<Item = &'t Tuple>,
+    named: impl IntoIterator<Item = (&'t ServiceName, &'t Tuple)>,
 ) -> Result<(), StoreError> {
     const DELETE: Sql = Sql::each(
         "DELETE FROM relation_tuples AS t
-          USING jsonb_array_elements(CAST(CAST($2 AS TEXT) AS JSONB)) AS w (value)
-          WHERE t.service_name = $1 AND t.object = w.value->>0 AND t.relation = w.value->>1 AND t.subject = w.value->>2",
+          USING jsonb_array_elements(CAST(CAST($1 AS TEXT) AS JSONB)) AS w (value)
+          WHERE t.service_name = w.value->>0 AND t.object = w.value->>1
+            AND t.relation = w.value->>2 AND t.subject = w.value->>3",
         "DELETE FROM relation_tuples
-          WHERE service_name = $1
-            AND (object, relation, subject) IN
-                (SELECT w.value->>0, w.value->>1, w.value->>2 FROM json_each($2) AS w)",
+          WHERE (service_name, object, relation, subject) IN
+                (SELECT w.value->>0, w.value->>1, w.value->>2, w.value->>3 FROM json_each($1) AS w)",
     );
-    let list: Vec<_> = named.into_iter().map(|tuple| parts(service, tuple)).collect();
+    let list: Vec<_> = named.into_iter().map(key).collect();
     if !list.is_empty() {
-        execute!(tx, DELETE, service.as_str(), json(&list)?).await?;
+        execute!(tx, DELETE, json(&list)?).await?;
     }
     Ok(())
 }
