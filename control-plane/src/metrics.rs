@@ -1,5 +1,7 @@
 //! Counters of this control plane (Prometheus). Labels are templates and numbers, never what a client typed.
 
+mod feed;
+
 use std::time::Duration;
 
 use prometheus::{
@@ -7,6 +9,8 @@ use prometheus::{
     TextEncoder,
 };
 use sentinel_feed::Replica;
+
+pub use feed::FeedMetrics;
 
 /// The metrics.
 #[derive(Debug, Clone)]
@@ -17,13 +21,16 @@ pub struct Metrics {
     rate_limited: IntCounter,
     revision: IntGauge,
     age: IntGauge,
+    feed: FeedMetrics,
 }
 
 impl Metrics {
     /// Fresh metrics in a registry of their own.
     pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
+            feed: FeedMetrics::new(&registry)?,
+            registry,
             requests: IntCounterVec::new(
                 Opts::new(
                     "sentinel_http_requests_total",
@@ -74,6 +81,11 @@ impl Metrics {
     /// Counts a request that a rate limit turned away.
     pub fn rate_limited(&self) {
         self.rate_limited.inc();
+    }
+
+    /// What is counted of the feed.
+    pub fn feed(&self) -> FeedMetrics {
+        self.feed.clone()
     }
 
     /// Everything in Prometheus' text format.

@@ -15,7 +15,7 @@ use sentinel_authz::Graph;
 use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Revision};
 use sentinel_feed::{ApplyError, Frame, Replica, ReplicaState};
-use sentinel_store::Database;
+use sentinel_store::{Database, Mark};
 use tokio::sync::broadcast;
 
 pub use source::Source;
@@ -35,6 +35,8 @@ pub struct Replication {
 }
 
 struct Recent {
+    /// Where in which history the replica is. The revision alone would not tell one history from another.
+    mark: Mark,
     history: History,
     past: Past,
     /// `None` once the process is stopping, which ends every subscription.
@@ -49,6 +51,7 @@ impl Replication {
             database,
             replica: Replica::new(),
             recent: Mutex::new(Recent {
+                mark: Mark::NOWHERE,
                 history: History::default(),
                 past: Past::default(),
                 frames: Some(frames),
@@ -118,10 +121,11 @@ impl Replication {
 
     /// Applies what the change log has next and hands it on. In one step for whoever asks for the frames since a revision:
     /// a revision that the replica has is in the history.
-    fn advance(&self, to: Revision, changes: Vec<Change>) -> Result<(), ApplyError> {
+    fn advance(&self, to: Mark, changes: Vec<Change>) -> Result<(), ApplyError> {
         let mut recent = self.recent();
         let before = self.replica.load_full();
-        let frame = self.replica.advance(to, changes)?;
+        let frame = self.replica.advance(to.revision, changes)?;
+        recent.mark = to;
         recent.past.push(&before, &frame);
         recent.history.push(Arc::clone(&frame));
         if let Some(frames) = &recent.frames {
@@ -132,8 +136,9 @@ impl Replication {
     }
 
     /// Replaces the state, and forgets how the one before came about.
-    fn install(&self, state: ReplicaState) {
+    fn install(&self, state: ReplicaState, mark: Mark) {
         let mut recent = self.recent();
+        recent.mark = mark;
         recent.history.clear();
         recent.past.clear();
         self.replica.install(state);

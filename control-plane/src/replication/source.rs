@@ -11,7 +11,7 @@ use sentinel_access::edges::assertion_keys::AnnouncedKey;
 use sentinel_access::relations::RouteNeed;
 use sentinel_core::id::EdgeId;
 use sentinel_core::{Change, Clock, Revision, Timestamp};
-use sentinel_feed::{FeedSource, Frame, Need, Replica, SourceUnavailable};
+use sentinel_feed::{FeedSource, Frame, Need, Observer, Replica, SourceUnavailable};
 use sentinel_identity::FeedKey;
 use sentinel_store::{ChangesAfter, StoreError};
 use sentinel_token::AssertionKey;
@@ -19,13 +19,23 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::{Enrolment, Replication};
+use crate::metrics::FeedMetrics;
 
 /// How often it is written down that an edge was here.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
 
-/// How many revisions of the log are read at once for an edge that comes back after a long time. Each may have a thousand
+/// For how long an edge may get what is new though it cannot be read whether it is still enrolled.
+const UNKNOWN: Duration = Duration::from_secs(10);
+
+/// And this often at least it was tried meanwhile: time in which nobody looked, as in a process that stood still, says nothing.
+const TRIES: u32 = 5;
+
+/// What is older is not in touch with the database, and brings nothing new. The log is looked at ten times as often.
+const IN_TOUCH: Duration = Duration::from_secs(1);
+
+/// How many revisions of the log are read at once for an edge that comes back after a long time. Each may have two thousand
 /// changes, and an edge that has missed too many fetches a snapshot.
-const LOG_BATCH: u32 = 50;
+const LOG_BATCH: u32 = 25;
 
 /// The feed's source.
 pub struct Source {
@@ -35,6 +45,16 @@ pub struct Source {
     clock: Arc<dyn Clock>,
     /// When it was last written down that an edge was here. There are as many as were ever enrolled.
     noted: Mutex<HashMap<EdgeId, Instant>>,
+    /// The edges of which it could not be read lately whether they are enrolled, though the replica was in touch.
+    unknown: Mutex<HashMap<EdgeId, Unknown>>,
+    metrics: FeedMetrics,
+}
+
+/// Looks that came to nothing, one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Unknown {
+    since: Instant,
+    tries: u32,
 }
 
 impl Source {
@@ -44,6 +64,7 @@ impl Source {
         enrolment: Enrolment,
         key: FeedKey,
         clock: Arc<dyn Clock>,
+        metrics: FeedMetrics,
     ) -> Self {
         Self {
             replication,
@@ -51,6 +72,8 @@ impl Source {
             key,
             clock,
             noted: Mutex::default(),
+            unknown: Mutex::default(),
+            metrics,
         }
     }
 
@@ -58,6 +81,9 @@ impl Source {
         let mut tx = self.enrolment.database.read().await?;
         let edge = self.enrolment.access.edges.authenticate(&mut tx, &digest).await?;
         drop(tx);
+        if let Some(edge) = edge {
+            self.note_known(edge);
+        }
         if let Some(edge) = edge
             && self.is_due(edge)
             && let Err(error) = self.note(edge).await
@@ -161,8 +187,34 @@ impl Source {
     }
 
     async fn is_enrolled(&self, edge: EdgeId) -> Result<bool, anyhow::Error> {
-        let mut tx = self.enrolment.database.read().await?;
+        // A connection of those that follow: whatever services read at length cuts no edge off.
+        let mut tx = self.enrolment.database.follow().await?;
         Ok(self.enrolment.access.edges.is_enrolled(&mut tx, edge).await?)
+    }
+
+    /// Notes that a look begins, and that it came to nothing unless [`Self::note_known`] follows: whoever asks may break it
+    /// off. Whether the edge goes on getting what is new though all looks came to nothing for too long. While the database is
+    /// away for the replica as well there is nothing new, and the edge is told how old everything is: it is kept.
+    fn is_kept_in_vain(&self, edge: EdgeId) -> bool {
+        let is_in_touch = self.replica().age().is_some_and(|age| age <= IN_TOUCH);
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_in_touch {
+            unknown.remove(&edge);
+            return false;
+        }
+        let begun = Unknown {
+            since: Instant::now(),
+            tries: 0,
+        };
+        let looks = unknown.entry(edge).or_insert(begun);
+        let in_vain = looks.tries >= TRIES && looks.since.elapsed() > UNKNOWN;
+        looks.tries = looks.tries.saturating_add(1);
+        in_vain
+    }
+
+    fn note_known(&self, edge: EdgeId) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.remove(&edge);
     }
 }
 
@@ -186,8 +238,16 @@ impl FeedSource for Source {
     }
 
     async fn still_enrolled(&self, edge: EdgeId) -> bool {
+        // First, for whoever asks does not wait for long, and then nobody is left to look at it afterwards.
+        if self.is_kept_in_vain(edge) {
+            tracing::warn!(edge.id = %edge, "it cannot be read whether an edge is enrolled, and it is cut off");
+            return false;
+        }
         match self.is_enrolled(edge).await {
-            Ok(enrolled) => enrolled,
+            Ok(is_enrolled) => {
+                self.note_known(edge);
+                is_enrolled
+            }
             Err(error) => {
                 tracing::debug!(edge.id = %edge, error = format!("{error:#}"), "an edge cannot be looked up");
                 true
@@ -205,6 +265,10 @@ impl FeedSource for Source {
         self.note_routes(edge, needs)
             .await
             .map_err(|error| SourceUnavailable(error.into()))
+    }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        Some(&self.metrics)
     }
 
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {
@@ -270,7 +334,8 @@ mod tests {
         };
         let replication = Arc::new(Replication::new(store.db.clone()));
         let key = services.keys.feed_key().await.expect("feed key");
-        (Source::new(replication, enrolment, key, clock), services)
+        let metrics = crate::metrics::Metrics::new().expect("names are fine").feed();
+        (Source::new(replication, enrolment, key, clock, metrics), services)
     }
 
     async fn enrol(store: &TestStore, services: &Services, digest: [u8; 32]) -> EdgeId {
@@ -298,6 +363,37 @@ mod tests {
             let known = source.authenticate([9; 32]).await.expect("an answer");
             assert_eq!(known, None);
             drop(writer);
+        }
+
+        async fn an_edge_of_which_nothing_can_be_read_gets_nothing_new_for_long(store: TestStore) {
+            let (source, services) = source(&store).await;
+            let edge = enrol(&store, &services, [9; 32]).await;
+            source.authenticate([9; 32]).await.expect("an answer");
+            let was_tried = |tries| {
+                let long_ago = Instant::now().checked_sub(UNKNOWN + Duration::from_secs(1));
+                let since = long_ago.expect("in range");
+                let looks = Unknown { since, tries };
+                source.unknown.lock().expect("no panic").insert(edge, looks);
+            };
+            assert!(source.still_enrolled(edge).await, "nothing new comes");
+            // The database was away for long, for the replica too, and is back.
+            source.replica().touch();
+            assert!(source.still_enrolled(edge).await, "nobody has tried since");
+            assert!(source.unknown.lock().expect("no panic").is_empty(), "it was read");
+            was_tried(1);
+            source.replica().touch();
+            assert!(source.still_enrolled(edge).await, "one try is not enough");
+            store.db.close().await;
+            source.replica().touch();
+            assert!(source.still_enrolled(edge).await, "a moment without the database is nothing");
+            was_tried(TRIES);
+            source.replica().touch();
+            assert!(!source.still_enrolled(edge).await);
+            source.replica().distrust();
+            assert!(source.still_enrolled(edge).await, "with nothing new it is kept");
+            source.replica().touch();
+            assert!(source.still_enrolled(edge).await, "and looked at anew when something comes again");
+            assert!(source.authenticate([9; 32]).await.is_err(), "and nobody comes in");
         }
 
         async fn an_edge_is_noted_once_a_minute_and_known_every_time(store: TestStore) {

@@ -6,16 +6,18 @@ use sentinel_access::AccessError;
 use sentinel_core::Revision;
 use sentinel_feed::{ApplyError, ReplicaState};
 use sentinel_identity::IdentityError;
-use sentinel_store::{ChangesAfter, StoreError};
+use sentinel_store::{Continuation, Mark, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Replication, facts};
 
-/// How many revisions are read at once. Each may have a thousand changes.
-const BATCH: u32 = 50;
+/// How many revisions are read at once. Each may have two thousand changes.
+const BATCH: u32 = 25;
 /// The database is asked at least this often, so that edges and our own answers know how old the state is.
 const ASK: Duration = Duration::from_millis(100);
+/// It is asked sooner while somebody waits for a revision: another process on SQLite does not say that it committed.
+const HURRY: Duration = Duration::from_millis(15);
 /// How long to wait after an error.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -51,8 +53,9 @@ impl Replication {
     pub async fn run(&self, mut stopping: watch::Receiver<bool>) {
         let mut head = self.database.subscribe();
         let mut failing = false;
+        let mut explained = None;
         while !*stopping.borrow() {
-            let wait = match self.look().await {
+            let wait = match self.look(&mut explained).await {
                 Ok(look) => {
                     if failing {
                         tracing::info!("the replica follows the database again");
@@ -78,30 +81,55 @@ impl Replication {
                         sleep(RETRY).await;
                     }
                 }
+                () = self.hurried(), if !failing => {}
                 _ = stopping.changed() => {}
             }
         }
     }
 
-    async fn look(&self) -> Result<Look, TailError> {
+    /// Waits until somebody has waited for a revision for a moment.
+    async fn hurried(&self) {
+        self.replica.awaited().await;
+        sleep(HURRY).await;
+    }
+
+    /// Looks once. Why everything has to be loaded anew is told once for a head, however often loading fails.
+    async fn look(&self, explained: &mut Option<Revision>) -> Result<Look, TailError> {
         let asked = Instant::now();
-        let known = self.replica.load().revision();
-        if known == Revision::ZERO {
+        let known = self.recent().mark;
+        if known == Mark::NOWHERE {
             self.reload().await?;
             return Ok(Look::More);
         }
-        let changes = match self.database.changes_after(known, BATCH).await? {
-            ChangesAfter::Changes(changes) => changes,
-            ChangesAfter::TooOld => {
-                let head = self.database.follow().await?.head().await?;
-                self.explain(known, head);
+        let changes = match self.database.continue_from(known, BATCH).await? {
+            Continuation::Changes(changes) => changes,
+            Continuation::TooOld(head) => {
+                // A head that went back means that commits were lost, and that what they said is not to be decided from any
+                // more.
+                if head < known.revision {
+                    self.replica.distrust();
+                }
+                if explained.replace(head) != Some(head) {
+                    explain(known.revision, head);
+                }
                 self.reload().await?;
+                *explained = None;
+                return Ok(Look::More);
+            }
+            Continuation::Replaced(head) => {
+                // What the replica knows was never so in this history, and is not to be decided from any more.
+                self.replica.distrust();
+                if explained.replace(head) != Some(head) {
+                    explain_another(known.revision, head);
+                }
+                self.reload().await?;
+                *explained = None;
                 return Ok(Look::More);
             }
         };
         let whole_batch = changes.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
-        for logged in changes {
-            self.advance(logged.revision, logged.changes)?;
+        for (to, changes) in changes {
+            self.advance(to, changes)?;
         }
         if whole_batch {
             return Ok(Look::More);
@@ -111,31 +139,16 @@ impl Replication {
         Ok(Look::UpToDate)
     }
 
-    /// Why the change log does not continue from `known`. A head that went back means that commits were lost, and that
-    /// what they said is not to be decided from any more.
-    fn explain(&self, known: Revision, head: Revision) {
-        if head >= known {
-            tracing::warn!(revision = %known, %head, "the change log does not continue from here; everything is loaded anew");
-            return;
-        }
-        self.replica.distrust();
-        tracing::error!(
-            revision = %known,
-            %head,
-            "the database has gone back behind what it had; everything is loaded anew. Edges may know of lost commits and \
-             refuse this history until a new one begins: run `sentinel-control-plane admin begin-epoch`"
-        );
-    }
-
     /// All facts at the head revision, from one transaction.
     async fn reload(&self) -> Result<(), TailError> {
         let asked = Instant::now();
         let mut tx = self.database.follow().await?;
-        let head = tx.head().await?;
+        let mark = tx.mark().await?;
+        let head = mark.revision;
         let facts = facts(&mut tx).await?;
         drop(tx);
         let state = ReplicaState::from_snapshot(head, facts)?;
-        self.install(state);
+        self.install(state, mark);
         self.replica.touched_ago(asked.elapsed());
         tracing::info!(revision = %head, "the replica was loaded");
         Ok(())
@@ -150,6 +163,31 @@ impl Replication {
             }
         }
     }
+}
+
+/// Why the change log does not continue from `known`.
+fn explain(known: Revision, head: Revision) {
+    if head >= known {
+        tracing::warn!(revision = %known, %head, "the change log does not continue from here; everything is loaded anew");
+        return;
+    }
+    tracing::error!(
+        revision = %known,
+        %head,
+        "the database has gone back behind what it had; everything is loaded anew. Edges may know of lost commits and \
+         refuse this history until a new one begins: run `sentinel-control-plane admin begin-epoch`"
+    );
+}
+
+/// The numbers would continue from `known`, and the history does not.
+fn explain_another(known: Revision, head: Revision) {
+    tracing::error!(
+        revision = %known,
+        %head,
+        "the database was rolled back and written to since, under the same epoch: what it has is not what was followed; \
+         everything is loaded anew. Clients may hold revisions that mean something else now until a new history begins: \
+         run `sentinel-control-plane admin begin-epoch`"
+    );
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -36,6 +36,10 @@ use sleep::Sleep;
 pub use asker::{Ask, AskError, Asker};
 pub use error::FollowError;
 
+/// How long a connection may be quiet until it is asked for a sign of life, and how long that may take.
+const PING: Duration = Duration::from_secs(1);
+const PONG: Duration = Duration::from_secs(2);
+
 /// Where a follower gets its state from, and where it keeps it.
 #[derive(Debug, Clone)]
 pub struct FollowerConfig {
@@ -92,6 +96,8 @@ pub struct FollowerStatus {
     pub snapshots: u64,
     /// How many frames were applied.
     pub frames: u64,
+    /// How many of them led over more than one revision.
+    pub merged: u64,
     /// Why the last connection ended.
     pub last_error: Option<String>,
 }
@@ -261,6 +267,9 @@ fn endpoint(config: &FollowerConfig) -> Result<Endpoint, InvalidFollower> {
     let endpoint = Endpoint::from(uri)
         .connect_timeout(Duration::from_secs(2))
         .tcp_nodelay(true)
+        // Before the control plane said anything, nothing else tells a connection that is dead from one that waits.
+        .http2_keep_alive_interval(PING)
+        .keep_alive_timeout(PONG)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(2 << 20);
     if !encrypted {

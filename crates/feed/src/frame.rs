@@ -88,7 +88,8 @@ pub enum MessageError {
 
 impl Frame {
     /// The frame, signed, for an edge that keeps everything.
-    pub fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
+    #[cfg(test)]
+    pub(crate) fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
         self.seal_for(Fingerprint::EVERYTHING, sign)
     }
 
@@ -106,7 +107,8 @@ impl Frame {
     }
 
     /// Verifies and reads a frame for an edge that keeps everything.
-    pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
+    #[cfg(test)]
+    pub(crate) fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
         Self::open_for(signed, key, Fingerprint::EVERYTHING)
     }
 
@@ -116,11 +118,8 @@ impl Frame {
         key: &FeedVerifyKey,
         interest: Fingerprint,
     ) -> Result<Self, MessageError> {
-        let message = proto::Frame::decode(signed.open(Kind::Frame, key)?)
-            .map_err(|_| MessageError::Malformed("not a frame"))?;
-        if !interest.is_wire(&message.interest) {
-            return Err(MessageError::OtherInterest);
-        }
+        let message: proto::Frame = read(signed, Kind::Frame, key, "not a frame")?;
+        interest.expect_wire(&message.interest)?;
         let changes: Result<Vec<Change>, InvalidFact> =
             message.changes.iter().map(|line| line.parse()).collect();
         Ok(Self {
@@ -134,7 +133,8 @@ impl Frame {
 
 impl Heartbeat {
     /// The heartbeat, signed, for an edge that keeps everything.
-    pub fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
+    #[cfg(test)]
+    pub(crate) fn seal(&self, sign: impl FnOnce(&str, &[u8]) -> [u8; 64]) -> Signed {
         self.seal_for(Fingerprint::EVERYTHING, sign)
     }
 
@@ -155,7 +155,8 @@ impl Heartbeat {
     }
 
     /// Verifies and reads a heartbeat for an edge that keeps everything.
-    pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
+    #[cfg(test)]
+    pub(crate) fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
         Self::open_for(signed, key, Fingerprint::EVERYTHING)
     }
 
@@ -165,11 +166,8 @@ impl Heartbeat {
         key: &FeedVerifyKey,
         interest: Fingerprint,
     ) -> Result<Self, MessageError> {
-        let message = proto::Heartbeat::decode(signed.open(Kind::Heartbeat, key)?)
-            .map_err(|_| MessageError::Malformed("not a heartbeat"))?;
-        if !interest.is_wire(&message.interest) {
-            return Err(MessageError::OtherInterest);
-        }
+        let message: proto::Heartbeat = read(signed, Kind::Heartbeat, key, "not a heartbeat")?;
+        interest.expect_wire(&message.interest)?;
         Ok(Self {
             head: revision(message.epoch, message.head),
             digest: digest(&message.digest)?,
@@ -205,8 +203,7 @@ impl SnapshotManifest {
 
     /// Verifies and reads a manifest.
     pub fn open(signed: &Signed, key: &FeedVerifyKey) -> Result<Self, MessageError> {
-        let message = proto::SnapshotManifest::decode(signed.open(Kind::Manifest, key)?)
-            .map_err(|_| MessageError::Malformed("not a manifest"))?;
+        let message: proto::SnapshotManifest = read(signed, Kind::Manifest, key, "not a manifest")?;
         if message.format != FORMAT {
             return Err(MessageError::Format(message.format));
         }
@@ -223,6 +220,16 @@ impl SnapshotManifest {
             interest: Interest::from_proto(message.interest)?,
         })
     }
+}
+
+/// The message in an envelope that the control plane signed as one of its kind.
+fn read<M: prost::Message + Default>(
+    signed: &Signed,
+    kind: Kind,
+    key: &FeedVerifyKey,
+    otherwise: &'static str,
+) -> Result<M, MessageError> {
+    M::decode(signed.open(kind, key)?).map_err(|_| MessageError::Malformed(otherwise))
 }
 
 const fn revision(epoch: u64, number: u64) -> Revision {

@@ -175,9 +175,14 @@ impl Fingerprint {
         }
     }
 
-    /// Whether these bytes from the wire are it.
-    pub(crate) fn is_wire(self, bytes: &[u8]) -> bool {
-        self.to_wire() == bytes
+    /// Refuses what was made for another interest than these bytes from the wire are the fingerprint of.
+    pub(crate) fn expect_wire(self, bytes: &[u8]) -> Result<(), MessageError> {
+        let ours: &[u8] = if self == Self::EVERYTHING { &[] } else { &self.0 };
+        if ours == bytes {
+            Ok(())
+        } else {
+            Err(MessageError::OtherInterest)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod disk;
 pub mod frame;
 mod interest;
 mod machine;
+mod merge;
 mod need;
 mod partition;
 mod proto;
@@ -19,7 +20,7 @@ pub mod server;
 pub mod signed;
 #[cfg(test)]
 mod simulation;
-mod snapshot;
+pub mod snapshot;
 pub mod state;
 #[cfg(test)]
 mod testing;
@@ -36,6 +37,6 @@ pub use interest::{Extent, Fingerprint, Interest, MAX_NAMED};
 pub use need::{MAX_NAME, MAX_NEEDS, Need};
 pub use question::{Answer, Answers, MAX_QUESTIONS, Question, Verdict};
 pub use replica::Replica;
-pub use server::{FeedService, FeedSource, SourceUnavailable, service};
+pub use server::{FeedService, FeedSource, Keeps, Observer, SourceUnavailable, service};
 pub use signed::{Kind, Signed};
 pub use state::{ApplyError, ReplicaState};

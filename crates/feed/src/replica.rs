@@ -33,6 +33,8 @@ struct Inner {
     in_touch: AtomicI64,
     /// How often the state was replaced as a whole.
     installs: AtomicU64,
+    /// How many wait for a revision.
+    waiting: watch::Sender<usize>,
     /// What is said to edges that keep a part of the state: only a control plane's are ever opened.
     books: Books,
 }
@@ -51,6 +53,7 @@ impl Replica {
                 born: Instant::now(),
                 in_touch: AtomicI64::new(NEVER),
                 installs: AtomicU64::new(0),
+                waiting: watch::Sender::new(0),
                 books: Books::default(),
             }),
         }
@@ -194,10 +197,18 @@ impl Replica {
         if self.load().revision() >= revision {
             return true;
         }
+        let _waiting = Waiting::new(&self.inner);
         let mut revisions = self.changed();
         timeout(limit, revisions.wait_for(|current| *current >= revision))
             .await
             .is_ok_and(|reached| reached.is_ok())
+    }
+
+    /// Waits until somebody waits for a revision: whoever keeps the state up to date may have to be asked for it.
+    pub async fn awaited(&self) {
+        let mut waiting = self.inner.waiting.subscribe();
+        // The sender lives as long as `self`, so that the wait can only end well.
+        let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
 
     /// The revision of the published state, as it changes.
@@ -233,6 +244,26 @@ impl Replica {
 impl Default for Replica {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Somebody waits for a revision until it is dropped.
+struct Waiting<'r> {
+    inner: &'r Inner,
+}
+
+impl<'r> Waiting<'r> {
+    fn new(inner: &'r Inner) -> Self {
+        inner.waiting.send_modify(|waiting| *waiting += 1);
+        Self { inner }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.inner
+            .waiting
+            .send_modify(|waiting| *waiting = waiting.saturating_sub(1));
     }
 }
 
@@ -292,6 +323,22 @@ mod tests {
             replica.wait_for(newer_history, Duration::ZERO).await,
             "an older epoch is older"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_somebody_waits_is_known_for_as_long_as_he_does() {
+        let replica = Replica::new();
+        replica.install(at(1));
+        let is_awaited = async || timeout(SECOND / 4, replica.awaited()).await.is_ok();
+        assert!(replica.wait_for(rev(1), SECOND).await);
+        assert!(!is_awaited().await, "who has it does not wait");
+        let waiting = tokio::spawn({
+            let replica = replica.clone();
+            async move { replica.wait_for(rev(2), SECOND).await }
+        });
+        assert!(is_awaited().await);
+        assert!(!waiting.await.expect("no panic"));
+        assert!(!is_awaited().await, "he gave up");
     }
 
     #[tokio::test]

@@ -7,6 +7,10 @@ mod announcement;
 mod check;
 mod frames;
 mod lines;
+mod making;
+mod observer;
+mod outgoing;
+mod pace;
 mod passage;
 mod present;
 mod service;
@@ -27,6 +31,8 @@ use crate::need::Need;
 use crate::proto::feed_server::FeedServer;
 use crate::replica::Replica;
 
+pub use observer::{Keeps, Observer};
+pub use outgoing::Outgoing;
 pub use service::Service;
 
 /// Where the service is mounted, in the notation of axum 0.8: `router.route_service(PATH, service(source))`.
@@ -42,7 +48,7 @@ pub trait FeedSource: Send + Sync + 'static {
     async fn authenticate(&self, edge_key_digest: [u8; 32]) -> Result<Option<EdgeId>, SourceUnavailable>;
 
     /// Whether the edge is still enrolled: asked once a second for each edge that is connected. Where that cannot be
-    /// known, yes: an edge that is kept is told how old the control plane's own knowledge is.
+    /// known, yes for a while: an edge that is kept is told how old the control plane's own knowledge is.
     async fn still_enrolled(&self, edge: EdgeId) -> bool;
 
     /// Takes down the public key that the edge signs assertions with, so that it is published: asked when the edge
@@ -54,6 +60,11 @@ pub trait FeedSource: Send + Sync + 'static {
     async fn announce_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), SourceUnavailable> {
         let _ = (edge, needs);
         Ok(())
+    }
+
+    /// Who counts what the feed does; nobody by default.
+    fn observer(&self) -> Option<&dyn Observer> {
+        None
     }
 
     /// Signs with the feed key: Ed25519 over `sentinel_token::feed_key::signed_message(context, payload)`.

@@ -25,30 +25,43 @@ const SHARE: usize = 8192;
 
 /// A snapshot's body and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Encoded {
-    pub(crate) manifest: SnapshotManifest,
-    pub(crate) body: Vec<u8>,
+pub struct Encoded {
+    /// What the body must be; not signed yet.
+    pub manifest: SnapshotManifest,
+    /// The state.
+    pub body: Vec<u8>,
 }
 
 /// Why a body is not the state that its manifest promises.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SnapshotError {
+pub enum SnapshotError {
+    /// Other bytes than those that the manifest has the length and the SHA-256 of.
     #[error("the snapshot's body is not the one that was signed")]
     Body,
+    /// It is not written in this format.
     #[error("the snapshot's body is not made of lines with their lengths")]
     Malformed,
+    /// It is a state, and not the promised one.
     #[error("the snapshot has {actual} facts with digest {digest}, not what its manifest says")]
-    Mismatch { actual: usize, digest: Digest },
+    Mismatch {
+        /// How many facts there are.
+        actual: usize,
+        /// Their digest.
+        digest: Digest,
+    },
+    /// A fact that this version does not know.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// The tuples cannot be read.
     #[error(transparent)]
     Tuples(#[from] UnpackError),
+    /// The facts are no state together.
     #[error(transparent)]
     State(#[from] ApplyError),
 }
 
 /// Writes a state down.
-pub(crate) fn encode(state: &ReplicaState) -> Encoded {
+pub fn encode(state: &ReplicaState) -> Encoded {
     let mut body = Vec::with_capacity(state.len().saturating_mul(24));
     let lines: Vec<String> = state.other_facts().map(|fact| fact.to_string()).collect();
     // INVARIANT: there are fewer than 2^32, each a few thousand bytes long at most.
@@ -74,7 +87,10 @@ pub(crate) fn encode(state: &ReplicaState) -> Encoded {
 }
 
 /// Reads a state. The result is exactly what the manifest promises, or nothing.
-pub(crate) fn decode(manifest: &SnapshotManifest, body: &[u8]) -> Result<ReplicaState, SnapshotError> {
+///
+/// # Errors
+/// The body is not what the manifest promises, or no state that this version knows.
+pub fn decode(manifest: &SnapshotManifest, body: &[u8]) -> Result<ReplicaState, SnapshotError> {
     if body.len() as u64 != manifest.body_bytes || sha256(body) != manifest.body_sha256 {
         return Err(SnapshotError::Body);
     }

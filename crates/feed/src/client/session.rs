@@ -45,6 +45,13 @@ use crate::state::ApplyError;
 /// How long the control plane may say nothing, or be late.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// How long it may take to answer that it takes a subscription, which it does before it loads anything.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long its first word to a subscription may take after that while the connection lives, which pings find out: one that was just
+/// started may have a lot to load before it can say anything.
+const FIRST_WORD: Duration = Duration::from_secs(20);
+
 /// A frame may be as large as the control plane sends it, with room for the envelope.
 const MAX_MESSAGE: usize = 48 << 20;
 
@@ -70,8 +77,8 @@ pub(super) struct Session<'a> {
     in_touch_since: Option<Instant>,
     /// Whether this connection brought anything that was applied or accepted.
     progressed: bool,
-    /// When the heartbeat on disk was renewed, and of which revision it is.
-    contact_written: Option<(Instant, Revision)>,
+    /// When the heartbeat on disk was renewed.
+    contact_written: Option<Instant>,
     compacted: Option<Instant>,
 }
 
@@ -137,16 +144,25 @@ impl<'a> Session<'a> {
             self.fetch_snapshot(client.clone(), writer).await?;
         }
         let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
+        let mut patience = FIRST_WORD;
         loop {
             let (mut stream, mut messages) = self.subscribe(&mut client, writer).await?;
             let mut anew = pin!(sleep(self.stay()));
+            // One that was heard on this connection has loaded: begun anew, it is silent for no longer than before.
+            let mut silence = pin!(sleep(patience));
             loop {
                 tokio::select! {
                     // In this order: what is random in a run comes from `Random` and from nowhere else.
                     biased;
                     () = &mut anew => break,
                     Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
-                    message = next(&mut messages) => self.on_message(message?, &mut stream).await?,
+                    message = messages.message() => {
+                        let message = message?.ok_or(FollowError::Ended)?;
+                        patience = SILENCE;
+                        silence.as_mut().reset(Instant::now() + patience);
+                        self.on_message(message, &mut stream).await?;
+                    }
+                    () = &mut silence => return Err(FollowError::Silent(patience)),
                 }
                 if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
                     let (client, request) = (client.clone(), self.snapshot_request());
@@ -180,8 +196,8 @@ impl<'a> Session<'a> {
             interest: self.interest().to_proto(),
             needs: self.follower.config.needs.iter().map(Need::to_proto).collect(),
         });
-        let answered = timeout(SILENCE, client.subscribe(request)).await;
-        let messages = answered.map_err(|_| FollowError::Silent(SILENCE))??.into_inner();
+        let answered = timeout(ANSWER, client.subscribe(request)).await;
+        let messages = answered.map_err(|_| FollowError::Silent(ANSWER))??.into_inner();
         Ok((stream, messages))
     }
 
@@ -220,7 +236,11 @@ impl<'a> Session<'a> {
         if let Some(writer) = stream.writer {
             writer.frame(signed, &frame);
         }
-        self.follower.status.send_modify(|status| status.frames += 1);
+        let is_merged = frame.to.number > frame.from.number.saturating_add(1);
+        self.follower.status.send_modify(|status| {
+            status.frames += 1;
+            status.merged += u64::from(is_merged);
+        });
         Ok(())
     }
 
@@ -277,17 +297,14 @@ impl<'a> Session<'a> {
             status.connected = true;
             news
         });
-        // Of another revision at once: the one on disk does not vouch for what the journal leads to now.
-        let due = self
-            .contact_written
-            .is_none_or(|(at, of)| of != head || at.elapsed() >= CONTACT);
-        if let Some(writer) = stream.writer.filter(|_| due) {
+        let due = self.contact_written.is_none_or(|at| at.elapsed() >= CONTACT);
+        if let Some(writer) = stream.writer.filter(|writer| due || writer.wants_contact()) {
             writer.contact(Contact {
                 signed,
                 heard_at: self.follower.clock.now(),
                 age: heartbeat.age.saturating_add(delay),
             });
-            self.contact_written = Some((Instant::now(), head));
+            self.contact_written = Some(Instant::now());
         }
         Ok(())
     }
@@ -352,13 +369,6 @@ impl<'a> Session<'a> {
         self.follower.random.fill(&mut nonce);
         nonce
     }
-}
-
-async fn next(messages: &mut Streaming<Message>) -> Result<Message, FollowError> {
-    timeout(SILENCE, messages.message())
-        .await
-        .map_err(|_| FollowError::Silent(SILENCE))??
-        .ok_or(FollowError::Ended)
 }
 
 /// The journal was long, or the disk failed: what was fetched replaces it. The state in memory stays as it is.

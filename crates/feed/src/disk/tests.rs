@@ -456,7 +456,7 @@ async fn a_hole_in_the_journal_asks_for_a_snapshot_and_is_not_written_over() {
         let (signed, frame) = stage.commit();
         writer.frame(signed, &frame);
     }
-    let wants = writer.wants_snapshot.clone();
+    let wants = Arc::clone(&writer.wanted.snapshot);
     writer.close().await;
     assert!(wants.load(std::sync::atomic::Ordering::Relaxed));
     assert_eq!(revision(stage.restore_at(130).as_ref()), Some(2));
@@ -467,7 +467,7 @@ async fn a_long_journal_asks_for_a_snapshot() {
     let stage = Stage::new();
     stage.write(1).await;
     let writer = stage.writer();
-    let wants = writer.wants_snapshot.clone();
+    let wants = Arc::clone(&writer.wanted.snapshot);
     for number in 1..6 {
         let frame = Frame {
             from: rev(number),
@@ -485,6 +485,32 @@ async fn a_long_journal_asks_for_a_snapshot() {
 }
 
 #[tokio::test]
+async fn what_took_the_place_of_the_files_that_a_contact_spoke_of_wants_another_one() {
+    let stage = Stage::new();
+    stage.write(2).await;
+    let writer = stage.writer();
+    let wanted = Arc::clone(&writer.wanted.contact);
+    assert!(writer.wants_contact(), "the process has written none");
+    writer.contact(stage.contact());
+    assert!(!writer.wants_contact());
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    let (manifest, revision, body) = stage.snapshot();
+    writer.snapshot(manifest, revision, body);
+    writer.close().await;
+    assert!(wanted.load(Ordering::Relaxed), "a snapshot");
+    for takes_back in [Writer::doubt, Writer::distrust] {
+        let writer = stage.writer();
+        let wanted = Arc::clone(&writer.wanted.contact);
+        writer.contact(stage.contact());
+        assert!(!writer.wants_contact());
+        takes_back(&writer);
+        writer.close().await;
+        assert!(wanted.load(Ordering::Relaxed));
+    }
+}
+
+#[tokio::test]
 async fn distrust_is_remembered_over_a_restart() {
     let stage = Stage::new();
     stage.write(3).await;
@@ -492,6 +518,52 @@ async fn distrust_is_remembered_over_a_restart() {
     writer.distrust();
     writer.close().await;
     assert!(stage.restore_at(130).expect("a state").age.is_none());
+}
+
+#[tokio::test]
+async fn what_is_wrong_does_not_come_back_with_an_age_whatever_else_fails() {
+    for is_doubt in [false, true] {
+        let stage = Stage::new();
+        stage.write(3).await;
+        let writer = stage.writer();
+        // Nothing can be appended to it.
+        let (journal, aside) = (stage.path(JOURNAL), stage.path("aside"));
+        std::fs::rename(&journal, &aside).expect("renamed");
+        std::fs::create_dir(&journal).expect("a directory");
+        let (signed, frame) = stage.commit();
+        writer.frame(signed, &frame);
+        if is_doubt {
+            writer.doubt();
+        } else {
+            writer.distrust();
+        }
+        writer.close().await;
+        std::fs::remove_dir(&journal).expect("empty");
+        std::fs::rename(&aside, &journal).expect("renamed");
+        let restored = stage.restore_at(130).expect("a state");
+        assert_eq!((restored.state.revision(), restored.age), (rev(3), None));
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_does_not_come_back_with_an_age_however_much_waits() {
+    for is_doubt in [false, true] {
+        let stage = Stage::new();
+        stage.write(3).await;
+        let writer = stage.writer();
+        let contact = stage.contact();
+        for _ in 0..5_000 {
+            writer.contact(contact.clone());
+        }
+        if is_doubt {
+            writer.doubt();
+        } else {
+            writer.distrust();
+        }
+        writer.close().await;
+        assert!(!stage.path(CONTACT).exists());
+        assert_eq!(stage.restore_at(130).expect("a state").age, None);
+    }
 }
 
 #[test]
@@ -550,7 +622,7 @@ async fn a_snapshot_that_a_frame_leads_over_does_not_take_the_place_of_what_lead
         }
         let (signed, frame) = stage.commit();
         writer.frame(signed, &frame);
-        let wants_snapshot = Arc::clone(&writer.wants_snapshot);
+        let wants_snapshot = Arc::clone(&writer.wanted.snapshot);
         writer.close().await;
         assert!(
             wants_snapshot.load(Ordering::Relaxed),

@@ -143,9 +143,19 @@ impl Books {
         }
     }
 
-    /// What changed for an interest between two revisions.
-    pub(crate) fn frame(&self, of: u64, interest: &Interest, from: Revision, to: Revision) -> Option<Frame> {
-        self.with(of, |ledger| ledger.frame(interest, from, to))
+    /// What changed for an interest after a revision up to another, or up to an earlier one where that has `most` changes
+    /// already.
+    pub(crate) fn frame(
+        &self,
+        of: u64,
+        interest: &Interest,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Option<Frame> {
+        // Only found under the lock, which the next change waits for, and put together after it.
+        let way = self.with(of, |ledger| ledger.way(interest, from, to, most))?;
+        Some(way.frame(interest))
     }
 
     fn with<T>(&self, of: u64, ask: impl FnOnce(&mut Ledger) -> Option<T>) -> Option<T> {

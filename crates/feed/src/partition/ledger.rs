@@ -3,8 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sentinel_core::{Change, Fact, Revision};
+use tokio::time::Instant;
 
 use super::effects::Effects;
 use super::homes::{Homes, Moved};
@@ -12,11 +14,15 @@ use super::{Partition, partition_of};
 use crate::digest::Digest;
 use crate::frame::Frame;
 use crate::interest::{Fingerprint, Interest};
+use crate::merge::last_words;
 use crate::state::ReplicaState;
 
 /// At most this many frames are kept, with at most so many changes together.
 const STEPS: usize = 10_000;
 const CHANGES: usize = 200_000;
+
+/// The frames of so long are kept however many they are: those who wait for them are about to come. The last one always is.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Of so many interests the digest is kept at hand; of others it is added up again.
 const INTERESTS: usize = 4_096;
@@ -26,7 +32,7 @@ pub(super) struct Ledger {
     homes: Homes,
     head: Revision,
     /// The last frames without a gap, oldest first; one for each revision.
-    steps: VecDeque<Step>,
+    steps: VecDeque<Arc<Step>>,
     changes: usize,
     at_hand: HashMap<Fingerprint, (Revision, Digest)>,
 }
@@ -34,9 +40,25 @@ pub(super) struct Ledger {
 struct Step {
     frame: Arc<Frame>,
     /// The partitions that it touches, and what it does to their digests.
-    parts: Vec<(Partition, Digest)>,
+    parts: Vec<Part>,
     /// To which of them each change belongs.
     of: Vec<usize>,
+    /// When it was taken in.
+    at: Instant,
+}
+
+struct Part {
+    partition: Partition,
+    delta: Digest,
+    changes: usize,
+}
+
+/// The steps from one revision to another, for an interest.
+pub(super) struct Way {
+    from: Revision,
+    to: Revision,
+    steps: Vec<Arc<Step>>,
+    digest: Digest,
 }
 
 impl Ledger {
@@ -69,39 +91,46 @@ impl Ledger {
             frame: Arc::clone(frame),
             parts: Vec::new(),
             of: Vec::with_capacity(frame.changes.len()),
+            at: Instant::now(),
         };
         // A frame can touch as many partitions as it has changes.
         let mut places = HashMap::new();
         for change in &frame.changes {
             let place = step.place(partition_of(change.fact(), &self.homes), &mut places);
             step.of.push(place);
+            if let Some(part) = step.parts.get_mut(place) {
+                part.changes += 1;
+            }
         }
         for (before, after) in &effects.changed {
             let Some(fact) = after.as_ref().or(before.as_ref()) else {
                 continue;
             };
             let place = step.place(partition_of(fact, &self.homes), &mut places);
-            if let Some((_, delta)) = step.parts.get_mut(place) {
-                *delta = delta
+            if let Some(part) = step.parts.get_mut(place) {
+                part.delta = part
+                    .delta
                     .plus(digest_of(after.as_ref()))
                     .minus(digest_of(before.as_ref()));
             }
         }
         self.homes.forget(&touched);
-        for (partition, delta) in &step.parts {
-            let sum = self.sums.entry(partition.clone()).or_default();
-            *sum = sum.plus(*delta);
+        for part in &step.parts {
+            let sum = self.sums.entry(part.partition.clone()).or_default();
+            *sum = sum.plus(part.delta);
         }
         // Of nothing, as if it had never been: the digest of no facts.
-        for (partition, _) in &step.parts {
-            if self.sums.get(partition) == Some(&Digest::EMPTY) {
-                self.sums.remove(partition);
+        for part in &step.parts {
+            if self.sums.get(&part.partition) == Some(&Digest::EMPTY) {
+                self.sums.remove(&part.partition);
             }
         }
         self.head = frame.to;
         self.changes += frame.changes.len();
-        self.steps.push_back(step);
-        while self.steps.len() > STEPS || self.changes > CHANGES {
+        let now = step.at;
+        self.steps.push_back(Arc::new(step));
+        let is_old = |step: &Arc<Step>| now.duration_since(step.at) >= LEAST;
+        while (self.steps.len() > STEPS || self.changes > CHANGES) && self.steps.front().is_some_and(is_old) {
             let Some(oldest) = self.steps.pop_front() else {
                 break;
             };
@@ -123,7 +152,7 @@ impl Ledger {
             (from, digest) = (self.head, self.sum(interest));
         }
         let (begin, end) = (self.place_after(from)?, self.place_after(at)?);
-        let moved = |steps: std::collections::vec_deque::Iter<'_, Step>| {
+        let moved = |steps: std::collections::vec_deque::Iter<'_, Arc<Step>>| {
             steps.fold(Digest::EMPTY, |sum, step| sum.plus(step.delta(interest)))
         };
         digest = if begin <= end {
@@ -140,18 +169,31 @@ impl Ledger {
         Some(digest)
     }
 
-    /// One frame with everything that changed for an interest between two revisions; `None` if that was too long ago.
-    pub(super) fn frame(&mut self, interest: &Interest, from: Revision, to: Revision) -> Option<Frame> {
+    /// The way from one revision to another for an interest, or to an earlier one beyond which there would be more than
+    /// `most` changes; `None` if that was too long ago.
+    pub(super) fn way(
+        &mut self,
+        interest: &Interest,
+        from: Revision,
+        to: Revision,
+        most: usize,
+    ) -> Option<Way> {
         let (begin, end) = (self.place_after(from)?, self.place_after(to)?);
         if begin > end {
             return None;
         }
-        let steps = self.steps.range(begin..end);
-        let changes = steps.flat_map(|step| step.changes(interest)).cloned().collect();
-        Some(Frame {
+        let mut changes = 0;
+        let fits = |step: &&Arc<Step>| {
+            let is_first = changes == 0;
+            changes += step.count(interest);
+            is_first || changes <= most
+        };
+        let steps: Vec<Arc<Step>> = self.steps.range(begin..end).take_while(fits).cloned().collect();
+        let to = steps.last().map_or(from, |step| step.frame.to);
+        Some(Way {
             from,
             to,
-            changes,
+            steps,
             digest: self.digest_of(interest, to)?,
         })
     }
@@ -174,27 +216,51 @@ impl Ledger {
     }
 }
 
+impl Way {
+    /// One frame with everything that changed for the interest.
+    pub(super) fn frame(&self, interest: &Interest) -> Frame {
+        let changes = self.steps.iter().flat_map(|step| step.changes(interest));
+        Frame {
+            from: self.from,
+            to: self.to,
+            changes: last_words(changes.cloned().collect()),
+            digest: self.digest,
+        }
+    }
+}
+
 impl Step {
     /// The place of a partition among the parts, which `places` has for those that are there.
     fn place(&mut self, partition: Partition, places: &mut HashMap<Partition, usize>) -> usize {
         *places.entry(partition).or_insert_with_key(|partition| {
-            self.parts.push((partition.clone(), Digest::EMPTY));
+            self.parts.push(Part {
+                partition: partition.clone(),
+                delta: Digest::EMPTY,
+                changes: 0,
+            });
             self.parts.len() - 1
         })
     }
 
     fn delta(&self, interest: &Interest) -> Digest {
-        let parts = self.parts.iter();
-        parts
-            .filter(|(partition, _)| partition.is_in(interest))
-            .fold(Digest::EMPTY, |sum, (_, delta)| sum.plus(*delta))
+        self.parts_of(interest)
+            .fold(Digest::EMPTY, |sum, part| sum.plus(part.delta))
+    }
+
+    /// How many of its changes are of an interest.
+    fn count(&self, interest: &Interest) -> usize {
+        self.parts_of(interest).map(|part| part.changes).sum()
+    }
+
+    fn parts_of(&self, interest: &Interest) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| part.partition.is_in(interest))
     }
 
     fn changes(&self, interest: &Interest) -> impl Iterator<Item = &Change> {
         let wanted: Vec<bool> = self
             .parts
             .iter()
-            .map(|(partition, _)| partition.is_in(interest))
+            .map(|part| part.partition.is_in(interest))
             .collect();
         let changes = self.frame.changes.iter().zip(&self.of);
         changes.filter_map(move |(change, place)| wanted.get(*place)?.then_some(change))

@@ -277,7 +277,10 @@ async fn frames_of_a_part_lead_from_one_state_of_it_to_another() {
                 if from == to {
                     continue;
                 }
-                let frame = replica.books().frame(edition, &interest, from, to).expect("kept");
+                let frame = replica
+                    .books()
+                    .frame(edition, &interest, from, to, usize::MAX)
+                    .expect("kept");
                 part = part.apply(&frame).expect("follows");
             }
             let expected = replica.load().narrowed(&interest).expect("a state");
@@ -287,14 +290,77 @@ async fn frames_of_a_part_lead_from_one_state_of_it_to_another() {
             );
             assert_eq!(part.interest(), &interest);
         }
-        let nothing = replica.books().frame(edition + 1, &interest, rev(1), head);
+        let nothing = replica
+            .books()
+            .frame(edition + 1, &interest, rev(1), head, usize::MAX);
         assert_eq!(nothing, None, "of another edition");
     }
     let other_epoch = Revision { epoch: 2, number: 3 };
     let docs = interest(Some(&["docs"]), None);
-    assert_eq!(replica.books().frame(edition, &docs, other_epoch, head), None);
-    assert_eq!(replica.books().frame(edition, &docs, rev(0), head), None);
+    assert_eq!(
+        replica
+            .books()
+            .frame(edition, &docs, other_epoch, head, usize::MAX),
+        None
+    );
+    assert_eq!(
+        replica.books().frame(edition, &docs, rev(0), head, usize::MAX),
+        None
+    );
     assert_eq!(replica.books().digest(&docs, rev(head.number + 1)), None);
+}
+
+#[tokio::test]
+async fn a_frame_of_a_part_has_no_more_changes_than_one_may() {
+    let replica = control_plane();
+    replica.open_books(Duration::MAX).await;
+    let edition = replica.books().edition().expect("open");
+    let (docs, before) = (interest(Some(&["docs"]), None), replica.load_full());
+    let from = before.revision();
+    for n in 0..10 {
+        for service in ["docs", "wiki"] {
+            let of = |user| {
+                put(&format!(
+                    "resource:{service}/document/{n}#owner@user:{}",
+                    id(user)
+                ))
+            };
+            commit(&replica, vec![of(7), of(9)]);
+        }
+    }
+    let head = replica.load().revision();
+    let (mut part, mut changes) = (before.narrowed(&docs).expect("a state"), Vec::new());
+    while part.revision() < head {
+        let frame = replica.books().frame(edition, &docs, part.revision(), head, 5);
+        let frame = frame.expect("kept");
+        changes.push(frame.changes.len());
+        part = part.apply(&frame).expect("follows");
+    }
+    assert_eq!(
+        changes,
+        [4, 4, 4, 4, 4],
+        "whole revisions, and none of others counts"
+    );
+    assert_eq!(
+        part.digest(),
+        replica.load().narrowed(&docs).expect("a state").digest()
+    );
+    let whole = replica.books().frame(edition, &docs, from, head, 1);
+    assert_eq!(whole.expect("kept").changes.len(), 2, "one revision always fits");
+}
+
+#[tokio::test]
+async fn a_large_change_is_in_the_books_until_edges_were_sent_it() {
+    let replica = control_plane();
+    replica.open_books(Duration::MAX).await;
+    let edition = replica.books().edition().expect("open");
+    let from = replica.load().revision();
+    // The last word on one thing, many times.
+    commit(&replica, vec![put("docs/folder:1#viewer@user:b"); 200_001]);
+    commit(&replica, vec![put("docs/folder:2#viewer@user:b")]);
+    let (docs, head) = (interest(Some(&["docs"]), None), replica.load().revision());
+    let frame = replica.books().frame(edition, &docs, from, head, usize::MAX);
+    assert_eq!(frame.expect("it is kept").changes.len(), 2);
 }
 
 #[tokio::test]

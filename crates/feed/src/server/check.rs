@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sentinel_core::id::EdgeId;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::FeedSource;
 use crate::question::{Answers, Asked, CALLS_AT_ONCE};
@@ -32,6 +32,18 @@ struct Turn {
 impl Questions {
     /// The signed answers to what an edge asks, all by one state.
     pub(super) async fn answer(
+        &self,
+        source: &Arc<dyn FeedSource>,
+        edge: EdgeId,
+        asked: &[u8],
+    ) -> Result<Signed, Status> {
+        let counted = Counted::new(source);
+        let answer = self.try_answer(source, edge, asked).await;
+        counted.over(&answer);
+        answer
+    }
+
+    async fn try_answer(
         &self,
         source: &Arc<dyn FeedSource>,
         edge: EdgeId,
@@ -84,6 +96,41 @@ impl Drop for Turn {
             if *count == 0 {
                 open.remove(&self.edge);
             }
+        }
+    }
+}
+
+/// A call that is counted among the open ones until it is dropped.
+struct Counted<'s> {
+    source: &'s Arc<dyn FeedSource>,
+}
+
+impl<'s> Counted<'s> {
+    fn new(source: &'s Arc<dyn FeedSource>) -> Self {
+        if let Some(observer) = source.observer() {
+            observer.open_questions(1);
+        }
+        Self { source }
+    }
+
+    /// An edge that did not wait for the end is not counted among the outcomes.
+    fn over(&self, answer: &Result<Signed, Status>) {
+        if let Some(observer) = self.source.observer() {
+            observer.questions(match answer.as_ref().map_err(Status::code) {
+                Ok(_) => "answered",
+                Err(Code::ResourceExhausted) => "busy",
+                Err(Code::InvalidArgument) => "malformed",
+                Err(Code::FailedPrecondition) => "behind",
+                Err(_) => "starting",
+            });
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.source.observer() {
+            observer.open_questions(-1);
         }
     }
 }

@@ -12,7 +12,8 @@ use tokio::time::sleep;
 use super::{FeedSource, SourceUnavailable};
 use crate::frame::Frame;
 use crate::interest::{Fingerprint, Interest};
-use crate::partition::{Homes, key_of, partition_of};
+use crate::merge::last_words;
+use crate::partition::{Homes, partition_of};
 
 /// More changes than this are not read from the log: a snapshot is as good.
 pub(super) const MOST: usize = 50_000;
@@ -102,7 +103,7 @@ impl Passages {
         Ok(digest.map(|digest| Frame {
             from,
             to,
-            changes: last_words(changes, interest),
+            changes: last_words_of(changes, interest),
             digest,
         }))
     }
@@ -159,26 +160,12 @@ pub(super) async fn leads_on(
     }
 }
 
-/// Of all changes of one fact only the last, in the order of those; without what the interest does not have.
-fn last_words(changes: Vec<Change>, interest: &Interest) -> Vec<Change> {
+/// Of what is said about a fact only the last word, without what the interest does not have.
+fn last_words_of(changes: Vec<Change>, interest: &Interest) -> Vec<Change> {
     let nobody = Homes::default();
-    let mut last = HashMap::new();
-    for (place, change) in changes.iter().enumerate() {
-        last.insert(key_of(change.fact()), place);
-    }
-    let mut places: Vec<usize> = last.into_values().collect();
-    places.sort_unstable();
-    let mut wanted = vec![false; changes.len()];
-    for place in places {
-        if let Some(wanted) = wanted.get_mut(place) {
-            *wanted = true;
-        }
-    }
-    let changes = changes.into_iter().zip(wanted);
+    let mut changes = last_words(changes);
+    changes.retain(|change| partition_of(change.fact(), &nobody).is_in(interest));
     changes
-        .filter(|(change, wanted)| *wanted && partition_of(change.fact(), &nobody).is_in(interest))
-        .map(|(change, _)| change)
-        .collect()
 }
 
 #[cfg(test)]
@@ -205,10 +192,10 @@ mod tests {
             Change::Delete(tuple("a", "b")),
             Change::Put(folder(6)),
         ];
-        let all = last_words(changes.clone(), &Interest::all());
+        let all = last_words_of(changes.clone(), &Interest::all());
         assert_eq!(all, changes[2..]);
         let none = Interest::new(Extent::Of([].into()), Extent::All);
-        assert_eq!(last_words(changes.clone(), &none), changes[2..4]);
+        assert_eq!(last_words_of(changes.clone(), &none), changes[2..4]);
     }
 
     fn of_services(names: &[&str]) -> Interest {

@@ -15,6 +15,7 @@ use super::announcement::Announcement;
 use super::check::Questions;
 use super::frames::SignedFrames;
 use super::lines::Lines;
+use super::outgoing::Outgoing;
 use super::passage::Passages;
 use super::present::PresentEdges;
 use super::snapshots::{Snapshots, Turn};
@@ -23,9 +24,7 @@ use super::{FeedSource, SourceUnavailable};
 use crate::interest::Interest;
 use crate::proto;
 use crate::proto::feed_server::Feed;
-use crate::proto::{
-    CheckRequest, Message, Signed, SnapshotPart, SnapshotRequest, SubscribeRequest, snapshot_part,
-};
+use crate::proto::{CheckRequest, Signed, SnapshotPart, SnapshotRequest, SubscribeRequest, snapshot_part};
 
 /// How many messages wait for an edge that does not read.
 const QUEUE: usize = 8;
@@ -98,7 +97,7 @@ pub(super) fn unavailable(error: &SourceUnavailable) -> Status {
 #[tonic::async_trait]
 impl Feed for Service {
     type SnapshotStream = ReceiverStream<Result<SnapshotPart, Status>>;
-    type SubscribeStream = ReceiverStream<Result<Message, Status>>;
+    type SubscribeStream = Outgoing;
 
     async fn snapshot(
         &self,
@@ -139,7 +138,7 @@ impl Feed for Service {
             .map_err(|_| Status::invalid_argument("`nonce` must have 16 bytes"))?;
         let announcement = Announcement::parse(&assertion_key, needs)?;
         let interest = interest_of(interest)?;
-        let (queue, stream) = mpsc::channel(QUEUE);
+        let (queue, stream) = Outgoing::with_room(QUEUE);
         let subscriber = Subscriber::new(
             Arc::clone(&self.shared),
             edge,
@@ -152,7 +151,7 @@ impl Feed for Service {
         // As of before the key was looked up.
         let present = self.shared.present.enter(key, edge, asked_at);
         tokio::spawn(subscriber.asked_at(asked_at).run(present));
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(Response::new(stream))
     }
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Signed>, Status> {
@@ -176,7 +175,7 @@ async fn send_snapshot(
     turn: &Turn,
     queue: &mpsc::Sender<Result<SnapshotPart, Status>>,
 ) -> Option<()> {
-    let snapshot = turn.snapshot(&shared.source).await?;
+    let snapshot = turn.snapshot(&shared.source, &shared.lines).await?;
     let part = |part| SnapshotPart { part: Some(part) };
     let send = async |message| timeout(SLOW, queue.send(Ok(message))).await.ok()?.ok();
     send(part(snapshot_part::Part::Manifest(snapshot.manifest.to_proto()))).await?;

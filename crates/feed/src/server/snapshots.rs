@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
 use super::FeedSource;
+use super::lines::Lines;
 use super::passage::leads_on;
 use crate::interest::{Fingerprint, Interest};
 use crate::machine;
@@ -103,7 +104,11 @@ impl Snapshots {
 
 impl Turn {
     /// A snapshot that is at most a moment old and that frames lead on from; `None` if it cannot be made.
-    pub(super) async fn snapshot(&self, source: &Arc<dyn FeedSource>) -> Option<Arc<Snapshot>> {
+    pub(super) async fn snapshot(
+        &self,
+        source: &Arc<dyn FeedSource>,
+        lines: &Lines,
+    ) -> Option<Arc<Snapshot>> {
         // Held while one is made, so that all who ask meanwhile get that one.
         let mut last = self.slot.lock().await;
         // First, so that they reach back to the snapshot: no frame would lead on from it else.
@@ -112,8 +117,6 @@ impl Turn {
             return None;
         }
         let installs = source.replica().installs();
-        let state = source.replica().load_full();
-        let revision = state.revision();
         if let Some(snapshot) = last.upgrade()
             // Else it may be one of a history that was rolled back.
             && snapshot.installs == installs
@@ -123,6 +126,12 @@ impl Turn {
             return Some(snapshot);
         }
         let made = Instant::now();
+        // Where a frame ends that the edges of the line get: one that fetches it to make its journal short has that frame.
+        let state = match lines.find(&self.interest) {
+            Some(line) => line.end(source).await,
+            None => source.replica().load_full(),
+        };
+        let revision = state.revision();
         let encoded = self.encoded(source, state).await?;
         let manifest = encoded
             .manifest

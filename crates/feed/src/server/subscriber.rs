@@ -4,26 +4,29 @@
 //! An edge that stands ahead of the head is one of a newer control plane on the same database, which is caught up with in
 //! a moment; or this database was rolled back, and then it is refused: what it has is not in this history.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::Revision;
 use sentinel_core::id::EdgeId;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Status;
 
-use super::HEARTBEAT;
 use super::announcement::Announcement;
-use super::lines::Line;
+use super::lines::{Next, Place};
+use super::making::{Sealed, Sighting, sight};
+use super::observer::Counted;
+use super::outgoing::Parcel;
+use super::pace::Delivery;
 use super::present::Present;
 use super::service::{SLOW, Shared, unavailable};
+use super::{HEARTBEAT, Keeps, Observer};
 use crate::digest::Digest;
-use crate::frame::{Frame, Heartbeat};
+use crate::frame::Heartbeat;
 use crate::interest::Interest;
 use crate::proto::{Message, Reset, message};
-use crate::signed::Signed;
 
 /// Every how many beats it is looked at again what the edge announced.
 const ANNOUNCEMENT_CHECK: u64 = 4;
@@ -46,26 +49,6 @@ const BOOKS: Duration = HEARTBEAT;
 /// How long a change that was applied may need to be found in the log.
 const MOMENT: Duration = Duration::from_millis(20);
 
-/// A moment at which the head was looked at, and what it was. It becomes a heartbeat once the edge has got that far.
-struct Sighting {
-    head: Revision,
-    digest: Digest,
-    age: Duration,
-    at: Instant,
-    /// How often the state had been replaced as a whole.
-    installs: u64,
-}
-
-/// What an edge heard last: that it stands at this revision, which was the newest so long ago.
-struct Word {
-    head: Revision,
-    digest: Digest,
-    age: Duration,
-    at: Instant,
-    /// How often the state had been replaced as a whole.
-    installs: u64,
-}
-
 /// Why a subscription ends.
 enum End {
     /// The edge went away, or does not read.
@@ -80,17 +63,23 @@ pub(super) struct Subscriber {
     shared: Arc<Shared>,
     edge: EdgeId,
     interest: Interest,
-    /// What edges of its interest are sent; `None` if it keeps everything.
-    line: Option<Arc<Line>>,
+    /// What edges of its interest are sent.
+    place: Place,
     /// Where the edge stands once it has read everything in the queue.
     sent: Revision,
     nonce: [u8; 16],
     announcement: Announcement,
     sequence: u64,
     ticks: u64,
-    queue: mpsc::Sender<Result<Message, Status>>,
+    queue: mpsc::Sender<Parcel>,
+    /// The head that is looked at becomes a heartbeat once the edge has got that far.
     pending: Option<Sighting>,
-    last_word: Option<Word>,
+    /// A frame was sent, and it is not known yet whether another one follows where it ends.
+    may_lag: bool,
+    /// Which books the last beat found.
+    edition: Option<u64>,
+    /// What the edge heard last: that it stands at this revision, which was the newest so long ago.
+    last_word: Option<Sighting>,
     ahead_since: Option<Instant>,
     /// When the edge's request came.
     asked_at: Instant,
@@ -104,14 +93,14 @@ impl Subscriber {
         interest: Interest,
         nonce: [u8; 16],
         announcement: Announcement,
-        queue: mpsc::Sender<Result<Message, Status>>,
+        queue: mpsc::Sender<Parcel>,
     ) -> Self {
-        let line = (!interest.is_all()).then(|| shared.lines.of(interest.clone()));
+        let place = shared.lines.enter(interest.clone(), &shared.source);
         Self {
             shared,
             edge,
             interest,
-            line,
+            place,
             sent,
             nonce,
             announcement,
@@ -119,6 +108,8 @@ impl Subscriber {
             ticks: 0,
             queue,
             pending: None,
+            may_lag: false,
+            edition: None,
             last_word: None,
             ahead_since: None,
             asked_at: Instant::now(),
@@ -133,6 +124,7 @@ impl Subscriber {
     /// Serves the edge for as long as it is there and enrolled.
     pub(super) async fn run(mut self, present: Present) {
         tracing::info!(edge.id = %self.edge, revision = %self.sent, interest = %self.interest, "an edge subscribed");
+        let _counted = Counted::new(&self.shared.source, self.keeps());
         let lost = lost_enrolment(Arc::clone(&self.shared), self.edge, present);
         // By time, however slowly the edge reads: it must not keep by that what was taken from it.
         let end = tokio::select! {
@@ -145,11 +137,15 @@ impl Subscriber {
             Err(End::Gone) => "the edge went away or does not read",
             Err(End::Reset) => {
                 let reset = message::Message::Reset(Reset {});
-                self.send(reset).await.ok();
+                self.send(reset, None).await.ok();
                 "the edge needs a snapshot"
             }
             Err(End::Status(status)) => {
-                timeout(SLOW, self.queue.send(Err(status))).await.ok();
+                let parcel = Parcel {
+                    message: Err(status),
+                    delivery: None,
+                };
+                timeout(SLOW, self.queue.send(parcel)).await.ok();
                 "the edge was refused"
             }
         };
@@ -157,8 +153,6 @@ impl Subscriber {
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
-        // Listen first, then look at the past: nothing falls in between.
-        let mut frames = self.shared.source.frames();
         // Before the first word to the edge: once it hears anything, its key is published.
         self.announcement.pass_on(&*self.shared.source, self.edge).await;
         self.catch_up().await?;
@@ -171,21 +165,27 @@ impl Subscriber {
                 biased;
                 () = queue.closed() => return Err(End::Gone),
                 _ = ticks.tick() => self.on_tick().await?,
-                frame = frames.recv() => self.on_frame(frame).await?,
+                _ = self.place.news.changed() => self.on_news().await?,
+                // One frame at a time, or an edge that reads slowly would hear of nothing else.
+                () = ready(()), if self.may_lag => self.catch_up().await?,
             }
         }
     }
 
-    async fn on_frame(&mut self, frame: Result<Arc<Frame>, RecvError>) -> Result<(), End> {
-        match frame {
-            // What it is for this edge comes from its line.
-            Ok(frame) if self.line.is_some() && frame.to > self.sent => self.catch_up().await,
-            Ok(frame) if frame.from == self.sent => self.send_frame(&frame).await,
-            // It was sent while catching up.
-            Ok(frame) if frame.to <= self.sent => Ok(()),
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up().await,
-            Err(broadcast::error::RecvError::Closed) => {
-                Err(End::Status(Status::unavailable("the control plane is stopping")))
+    /// The line went on.
+    async fn on_news(&mut self) -> Result<(), End> {
+        let news = self.place.news.borrow_and_update().clone();
+        if news.is_over {
+            return Err(End::Status(Status::unavailable("the control plane is stopping")));
+        }
+        let delivery = news.round.delivery();
+        match news.last {
+            Some(sealed) if sealed.from == self.sent => self.send_sealed(&sealed, Some(delivery)).await,
+            // Whoever is ahead of the line, or reads slowly, is not where its last frame begins.
+            _ => {
+                self.catch_up().await?;
+                drop(delivery);
+                Ok(())
             }
         }
     }
@@ -197,22 +197,46 @@ impl Subscriber {
         }
         if self.pending.is_some() {
             // A whole beat has passed and the frames up to there did not come: fetch them.
-            self.catch_up().await?;
+            self.go_on().await?;
         }
         self.check_not_ahead()?;
-        // They may have been closed since: the state was replaced, or something went over to another workspace.
-        if self.line.is_some() && !self.shared.source.replica().open_books(BOOKS).await {
-            return self.repeat().await;
+        if !self.interest.is_all() {
+            let replica = self.shared.source.replica();
+            // They may have been closed since: the state was replaced, or something went over to another workspace.
+            if !replica.open_books(BOOKS).await {
+                return self.repeat().await;
+            }
+            let edition = replica.books().edition();
+            if edition != self.edition {
+                // Of what came while they were closed nobody may have been told.
+                self.edition = edition;
+                self.go_on().await?;
+            }
         }
-        self.sight();
+        // What was seen and is not reached yet is reached sooner than what is seen now: an edge that is always behind would
+        // never hear a heartbeat otherwise.
+        let installs = self.shared.source.replica().installs();
+        if self
+            .pending
+            .is_none_or(|seen| seen.head <= self.sent || seen.installs != installs)
+        {
+            self.pending = sight(&self.shared.source).or(self.pending.take());
+        }
         self.heartbeat_if_due().await
+    }
+
+    /// Leads the line to the head and the edge towards it.
+    async fn go_on(&mut self) -> Result<(), End> {
+        let advanced = self.place.line.advance(&self.shared.source).await;
+        advanced.map_err(|error| End::Status(unavailable(&error)))?;
+        self.catch_up().await
     }
 
     /// Says again what the edge heard last, grown older: nothing newer can be said until the books are made.
     async fn repeat(&mut self) -> Result<(), End> {
         self.check_epoch()?;
         let installs = self.shared.source.replica().installs();
-        let still_so = |word: &&Word| word.head == self.sent && word.installs == installs;
+        let still_so = |word: &&Sighting| word.head == self.sent && word.installs == installs;
         let Some(word) = self.last_word.as_ref().filter(still_so) else {
             return Ok(());
         };
@@ -220,39 +244,22 @@ impl Subscriber {
         self.beat(word.head, word.digest, age).await
     }
 
-    /// Looks at the head. A control plane that was never in touch itself has nothing to say.
-    fn sight(&mut self) {
-        let replica = self.shared.source.replica();
-        let installs = replica.installs();
-        let (Some(age), state) = replica.sight() else {
-            return;
-        };
-        self.pending = Some(Sighting {
-            installs,
-            head: state.revision(),
-            digest: state.digest(),
-            age,
-            at: Instant::now(),
-        });
-    }
-
     async fn heartbeat_if_due(&mut self) -> Result<(), End> {
         self.check_epoch()?;
-        let Some(sighting) = self.pending.take_if(|sighting| sighting.head <= self.sent) else {
-            return Ok(());
-        };
-        let Some((head, digest)) = self.vouched(&sighting) else {
-            return Ok(());
-        };
-        self.last_word = Some(Word {
-            head,
-            digest,
-            age: sighting.age,
-            at: sighting.at,
-            installs: sighting.installs,
-        });
-        let age = sighting.age.saturating_add(sighting.at.elapsed());
-        self.beat(head, digest, age).await
+        match self.pending.take_if(|sighting| sighting.head <= self.sent) {
+            Some(sighting) => match self.vouched(sighting) {
+                Some(word) => self.say(word).await,
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Says that the edge stands where it does, and that this was the newest.
+    async fn say(&mut self, word: Sighting) -> Result<(), End> {
+        self.last_word = Some(word);
+        let age = word.age.saturating_add(word.at.elapsed());
+        self.beat(word.head, word.digest, age).await
     }
 
     async fn beat(&mut self, head: Revision, digest: Digest, age: Duration) -> Result<(), End> {
@@ -269,65 +276,57 @@ impl Subscriber {
         let signed = heartbeat.seal_for(self.interest.fingerprint(), |context, payload| {
             self.shared.source.sign(context, payload)
         });
-        self.send(message::Message::Heartbeat(signed.to_proto())).await
+        self.send(message::Message::Heartbeat(signed.to_proto()), None)
+            .await
     }
 
-    /// The state that a heartbeat vouches for. Frames of an interest lead over several revisions at once: where the edge is
-    /// further by now than the head was then, it has all the more of what was true then.
-    fn vouched(&self, sighting: &Sighting) -> Option<(Revision, Digest)> {
-        if self.line.is_none() {
-            return Some((sighting.head, sighting.digest));
+    /// What a heartbeat says where the head was seen like this. Books know the state of the part where the edge is, and it
+    /// has all the more of what was true then where it is further by now than the head was.
+    fn vouched(&self, sighting: Sighting) -> Option<Sighting> {
+        if self.interest.is_all() {
+            return Some(sighting);
         }
         let books = self.shared.source.replica().books();
-        Some((self.sent, books.digest(&self.interest, self.sent)?))
+        Some(Sighting {
+            head: self.sent,
+            digest: books.digest(&self.interest, self.sent)?,
+            ..sighting
+        })
     }
 
-    /// Sends what the log has after the place where the edge stands.
+    /// Sends a frame that leads to where the line is, or as far towards it as one may.
     async fn catch_up(&mut self) -> Result<(), End> {
+        self.may_lag = false;
         self.check_epoch()?;
-        while self.sent < self.shared.source.replica().load().revision() {
-            let is_over = match self.line.clone() {
-                None => self.follow_log().await?,
-                Some(line) => self.follow_line(&line).await?,
-            };
-            if is_over {
-                break;
+        let mut looked = false;
+        loop {
+            let shared = Arc::clone(&self.shared);
+            // Without books nothing can be said of a part; it is tried again at the next beat.
+            if !self.interest.is_all() && !shared.source.replica().open_books(BOOKS).await {
+                return Ok(());
+            }
+            let next = self.place.line.since(&shared.source, self.sent).await;
+            match next.map_err(|error| End::Status(unavailable(&error)))? {
+                Next::Nothing => return Ok(()),
+                Next::Frame(sealed) => {
+                    self.may_lag = true;
+                    return self.send_sealed(&sealed, None).await;
+                }
+                // The replica may have a change a moment before the log has it, and the way round is expensive.
+                Next::TooOld if !looked && self.interest.is_all() => {
+                    looked = true;
+                    sleep(MOMENT).await;
+                }
+                Next::TooOld => {
+                    self.may_lag = true;
+                    return self.take_passage().await;
+                }
             }
         }
-        Ok(())
-    }
-
-    /// Sends the next frames of everything. Whether there were none.
-    async fn follow_log(&mut self) -> Result<bool, End> {
-        let Some(frames) = self.frames_since().await? else {
-            return self.take_passage().await;
-        };
-        for frame in &frames {
-            if frame.from != self.sent {
-                return Err(End::Reset);
-            }
-            self.send_frame(frame).await?;
-        }
-        Ok(frames.is_empty())
-    }
-
-    /// Sends the next frames of the interest. Whether there were none, or cannot be any yet.
-    async fn follow_line(&mut self, line: &Line) -> Result<bool, End> {
-        let source = &self.shared.source;
-        if !source.replica().open_books(BOOKS).await {
-            return Ok(true);
-        }
-        let Some(frames) = line.since(source, self.sent) else {
-            return self.take_passage().await;
-        };
-        for sealed in &frames {
-            self.send_signed(&sealed.signed, sealed.to).await?;
-        }
-        Ok(frames.is_empty())
     }
 
     /// Over what memory does not have any more, by the log in the database, or by a snapshot.
-    async fn take_passage(&mut self) -> Result<bool, End> {
+    async fn take_passage(&mut self) -> Result<(), End> {
         let (shared, sent) = (&self.shared, self.sent);
         let find = shared.passages.find(&shared.source, &self.interest, sent);
         let found = tokio::select! {
@@ -336,21 +335,18 @@ impl Subscriber {
             found = timeout(PASSAGE, find) => found.map_err(|_| End::Reset)?,
         };
         let frame = found.map_err(|error| End::Status(unavailable(&error)))?;
-        self.send_frame(&*frame.ok_or(End::Reset)?).await?;
-        Ok(false)
-    }
-
-    async fn frames_since(&self) -> Result<Option<Vec<Arc<Frame>>>, End> {
-        let ask = async || {
-            let frames = self.shared.source.frames_since(self.sent).await;
-            frames.map_err(|error| End::Status(unavailable(&error)))
+        let frame = frame.ok_or(End::Reset)?;
+        let interest = self.interest.fingerprint();
+        let sealed = Sealed {
+            from: frame.from,
+            to: frame.to,
+            digest: frame.digest,
+            // It may have been made a while ago.
+            installs: None,
+            signed: self.shared.frames.sign(&self.shared.source, &frame, interest),
+            sighting: None,
         };
-        if let Some(frames) = ask().await? {
-            return Ok(Some(frames));
-        }
-        // The replica may have a change a moment before the log has it, and the way round is expensive.
-        sleep(MOMENT).await;
-        ask().await
+        self.send_sealed(&sealed, None).await
     }
 
     /// Frames lead from one revision to the next within one epoch; to another epoch only a snapshot does.
@@ -386,30 +382,53 @@ impl Subscriber {
         ))))
     }
 
-    async fn send_frame(&mut self, frame: &Frame) -> Result<(), End> {
-        let interest = self.interest.fingerprint();
-        let signed = self.shared.frames.sign(&self.shared.source, frame, interest);
-        self.send_signed(&signed, frame.to).await
-    }
-
-    async fn send_signed(&mut self, signed: &Signed, to: Revision) -> Result<(), End> {
-        if signed.size() > MAX_FRAME {
+    async fn send_sealed(&mut self, sealed: &Sealed, delivery: Option<Delivery>) -> Result<(), End> {
+        let size = sealed.signed.size();
+        if size > MAX_FRAME {
             return Err(End::Reset);
         }
-        self.send(message::Message::Frame(signed.to_proto())).await?;
-        self.sent = to;
-        // Here, so that it names exactly the revision that the edge has now.
-        self.heartbeat_if_due().await
+        let frame = message::Message::Frame(sealed.signed.to_proto());
+        self.send(frame, delivery).await?;
+        self.sent = sealed.to;
+        if let Some(observer) = self.observer() {
+            observer.frame(self.keeps(), size, sealed.revisions());
+        }
+        // Here, so that it names exactly the revision that the edge has now. A frame that leads over the head that was looked
+        // at says itself what it led to and when that was the newest.
+        match sealed.sighting {
+            Some(word) if self.pending.take().is_some() => self.say(word).await,
+            _ if self.interest.is_all() => match self.pending.take_if(|seen| seen.head < sealed.to) {
+                Some(seen) => match sealed.beyond(seen).filter(|seen| self.is_present(seen)) {
+                    Some(word) => self.say(word).await,
+                    None => Ok(()),
+                },
+                None => self.heartbeat_if_due().await,
+            },
+            _ => self.heartbeat_if_due().await,
+        }
     }
 
-    async fn send(&self, message: message::Message) -> Result<(), End> {
-        let message = Message {
+    /// Whether it was seen in the history that there is now.
+    fn is_present(&self, seen: &Sighting) -> bool {
+        seen.installs == self.shared.source.replica().installs()
+    }
+
+    async fn send(&self, message: message::Message, delivery: Option<Delivery>) -> Result<(), End> {
+        let message = Ok(Message {
             message: Some(message),
-        };
-        match timeout(SLOW, self.queue.send(Ok(message))).await {
+        });
+        match timeout(SLOW, self.queue.send(Parcel { message, delivery })).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
         }
+    }
+
+    fn keeps(&self) -> Keeps {
+        Keeps::of(&self.interest)
+    }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.shared.source.observer()
     }
 }
 

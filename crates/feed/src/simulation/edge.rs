@@ -91,6 +91,10 @@ impl Edge {
             self.witness
                 .count("snapshots", present.snapshots - last.snapshots);
             self.witness.count("frames", present.frames - last.frames);
+            let merged = present.merged - last.merged;
+            if merged > 0 {
+                self.witness.count("frames over several revisions", merged);
+            }
             if present.last_error != last.last_error
                 && let Some(error) = &present.last_error
             {

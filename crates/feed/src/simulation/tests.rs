@@ -140,6 +140,7 @@ fn no_seed_breaks_what_must_hold() {
 const HAPPENED: &[&str] = &[
     "commits",
     "frames",
+    "frames over several revisions",
     "snapshots",
     "answers",
     "looks at a fresh edge",

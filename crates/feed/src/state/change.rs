@@ -8,7 +8,7 @@ use sentinel_authz::{Model, Term, TupleChange, sentinel};
 use sentinel_core::{Change, Fact, Revision, Tuple};
 use sentinel_token::KeySet;
 
-use super::{ApplyError, ReplicaState, tuple_fact};
+use super::{ApplyError, ReplicaState};
 use crate::digest::Digest;
 
 impl ReplicaState {
@@ -55,15 +55,14 @@ impl ReplicaState {
                 None => deleted.push(TupleChange::Delete(tuple)),
             }
         }
-        if !deleted.is_empty() {
-            next.graph = next.graph.apply(deleted)?;
-        }
         // What was there and goes need not be allowed by the new model, and what comes need not be by the old one.
         if !Arc::ptr_eq(&next.models, &self.models) {
+            next.graph = next.graph.apply(deleted.drain(..))?;
             next.graph = next.graph.with_model(next.model()?)?;
         }
-        if !added.is_empty() {
-            next.graph = next.graph.apply(added)?;
+        // In one step else: what it touches is copied once.
+        if !deleted.is_empty() || !added.is_empty() {
+            next.graph = next.graph.apply(deleted.into_iter().chain(added))?;
         }
         if !Arc::ptr_eq(&next.signing_keys, &self.signing_keys) {
             next.keys = Arc::new(KeySet::from_facts(next.signing_keys.values())?);
@@ -151,7 +150,18 @@ fn remove<K: Clone + Eq + Hash, V: Clone>(map: &mut Arc<HashMap<K, V>>, key: &K)
 }
 
 fn digest_of_tuple(tuple: &Tuple, term: Option<Term>) -> Digest {
-    term.map_or(Digest::EMPTY, |term| Digest::of(&tuple_fact(tuple.clone(), term)))
+    match term {
+        None => Digest::EMPTY,
+        Some(term) => Digest::of_line(tuple_line(tuple, term).as_bytes()),
+    }
+}
+
+/// The canonical line of the fact that a tuple holds for so long, without making that fact.
+fn tuple_line(tuple: &Tuple, term: Term) -> String {
+    match term {
+        Term::Unlimited => format!("tuple {tuple}"),
+        Term::Until(until) => format!("expiring-tuple {} {tuple}", until.timestamp_micros()),
+    }
 }
 
 fn digest_of(fact: Option<&Fact>) -> Digest {

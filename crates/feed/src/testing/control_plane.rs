@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -24,7 +26,7 @@ use crate::need::Need;
 use crate::proto::feed_server::{Feed, FeedServer};
 use crate::proto::{CheckRequest, Message, Signed, SnapshotPart, SnapshotRequest, SubscribeRequest, message};
 use crate::replica::Replica;
-use crate::server::{FeedSource, Service, SourceUnavailable};
+use crate::server::{FeedSource, Observer, Service, SourceUnavailable};
 use crate::state::ReplicaState;
 
 /// What a scripted subscription is answered with, made from the nonce. Then the stream ends.
@@ -49,11 +51,16 @@ pub(crate) struct ControlPlane {
     pub(crate) archive_reaches_back: AtomicBool,
     pub(crate) archive_reads: std::sync::atomic::AtomicUsize,
     archive_held: Mutex<Option<Revision>>,
+    log_held: Mutex<Option<Revision>>,
+    keys_held: AtomicBool,
     /// How much was signed, and how many frames of it.
     pub(crate) signatures: std::sync::atomic::AtomicUsize,
     pub(crate) sealed_frames: std::sync::atomic::AtomicUsize,
     checks: tokio::sync::watch::Sender<Checks>,
     last_check: Mutex<Option<Signed>>,
+    /// While it is so, subscriptions are taken and hear nothing.
+    silent: AtomicBool,
+    observer: std::sync::OnceLock<Arc<dyn Observer>>,
 }
 
 /// What becomes of questions.
@@ -91,10 +98,14 @@ impl ControlPlane {
             archive_reaches_back: AtomicBool::new(false),
             archive_reads: 0.into(),
             archive_held: Mutex::default(),
+            log_held: Mutex::default(),
+            keys_held: AtomicBool::new(false),
             signatures: 0.into(),
             sealed_frames: 0.into(),
             checks: tokio::sync::watch::Sender::new(Checks::Answered),
             last_check: Mutex::default(),
+            silent: AtomicBool::new(false),
+            observer: std::sync::OnceLock::new(),
         })
     }
 
@@ -138,6 +149,16 @@ impl ControlPlane {
         lock(&self.archive_held).replace(from);
     }
 
+    /// Nor out of the log.
+    pub(crate) fn hold_log(&self, from: Revision) {
+        lock(&self.log_held).replace(from);
+    }
+
+    /// Whoever comes from now on is not let in and not refused.
+    pub(crate) fn hold_keys(&self) {
+        self.keys_held.store(true, Ordering::SeqCst);
+    }
+
     /// Questions are refused.
     pub(crate) fn refuse_checks(&self, code: tonic::Code) {
         self.checks.send_replace(Checks::Refused(code));
@@ -167,6 +188,16 @@ impl ControlPlane {
 
     pub(crate) fn lose_database(&self) {
         self.database_alive.store(false, Ordering::SeqCst);
+    }
+
+    /// Who counts what the service does.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observer.set(observer).ok();
+    }
+
+    /// Subscriptions hear nothing while it is so.
+    pub(crate) fn be_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     /// As when the process is told to stop.
@@ -260,6 +291,9 @@ impl ControlPlane {
 #[async_trait]
 impl FeedSource for ControlPlane {
     async fn authenticate(&self, digest: [u8; 32]) -> Result<Option<EdgeId>, SourceUnavailable> {
+        if self.keys_held.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(lock(&self.enrolled).get(&digest).copied())
     }
 
@@ -279,6 +313,10 @@ impl FeedSource for ControlPlane {
     async fn announce_routes(&self, edge: EdgeId, needs: &[Need]) -> Result<(), SourceUnavailable> {
         lock(&self.announced_routes).push((edge, needs.to_vec()));
         Ok(())
+    }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.get().map(|observer| &**observer)
     }
 
     fn sign(&self, context: &str, payload: &[u8]) -> [u8; 64] {
@@ -308,6 +346,10 @@ impl FeedSource for ControlPlane {
     }
 
     async fn frames_since(&self, revision: Revision) -> Result<Option<Vec<Arc<Frame>>>, SourceUnavailable> {
+        let is_held = *lock(&self.log_held) == Some(revision);
+        if is_held {
+            std::future::pending::<()>().await;
+        }
         let log = lock(&self.log);
         let after = log.iter().position(|frame| frame.from == revision);
         Ok(after.map(|place| log.iter().skip(place).take(10).cloned().collect()))
@@ -345,7 +387,7 @@ struct Scripted {
 #[tonic::async_trait]
 impl Feed for Scripted {
     type SnapshotStream = ReceiverStream<Result<SnapshotPart, Status>>;
-    type SubscribeStream = ReceiverStream<Result<Message, Status>>;
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn snapshot(
         &self,
@@ -390,14 +432,17 @@ impl Feed for Scripted {
                     }
                 }
             });
-            return Ok(Response::new(ReceiverStream::new(stream)));
+            return Ok(Response::new(Box::pin(ReceiverStream::new(stream))));
         }
         let Some(script) = lock(&self.plane.scripts).pop_front() else {
-            return self.truth.subscribe(request).await;
+            let truth = self.truth.subscribe(request).await?.into_inner();
+            let plane = Arc::clone(&self.plane);
+            let heard = move |_: &Result<Message, Status>| !plane.silent.load(Ordering::SeqCst);
+            return Ok(Response::new(Box::pin(truth.filter(heard))));
         };
         for message in script(nonce) {
             queue.try_send(Ok(message)).expect("a short script");
         }
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }

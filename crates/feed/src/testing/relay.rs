@@ -16,6 +16,8 @@ pub(crate) struct Relay {
 
 struct Wires {
     open: AtomicBool,
+    /// Whether what comes is passed on.
+    deaf: watch::Sender<bool>,
     /// Each new connection is cut once it has brought the edge so many bytes.
     limit: AtomicU64,
     cuts: watch::Sender<u64>,
@@ -27,6 +29,7 @@ impl Relay {
         let address = listener.local_addr().expect("bound");
         let wires = Arc::new(Wires {
             open: AtomicBool::new(true),
+            deaf: watch::Sender::new(false),
             limit: AtomicU64::new(u64::MAX),
             cuts: watch::Sender::new(0),
         });
@@ -63,6 +66,11 @@ impl Relay {
         self.wires.open.store(true, Ordering::SeqCst);
     }
 
+    /// Nothing is passed on any more, and no connection is closed: as where the network swallows everything.
+    pub(crate) fn swallow(&self) {
+        self.wires.deaf.send_replace(true);
+    }
+
     /// New connections break after so many bytes to the edge.
     pub(crate) fn limit(&self, bytes: u64) {
         self.wires.limit.store(bytes, Ordering::SeqCst);
@@ -74,6 +82,7 @@ async fn pass(mut edge: TcpStream, target: SocketAddr, wires: Arc<Wires>) {
         return;
     };
     let mut cuts = wires.cuts.subscribe();
+    let mut deaf = wires.deaf.subscribe();
     let mut left = wires.limit.load(Ordering::SeqCst);
     let (mut up, mut down) = (vec![0; 16 << 10], vec![0; 16 << 10]);
     loop {
@@ -94,6 +103,10 @@ async fn pass(mut edge: TcpStream, target: SocketAddr, wires: Arc<Wires>) {
                 _ => return,
             },
             _ = cuts.changed() => return,
+            _ = deaf.changed() => {
+                cuts.changed().await.ok();
+                return;
+            }
         }
     }
 }
