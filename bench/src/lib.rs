@@ -14,6 +14,7 @@ mod fleet;
 pub mod freshness;
 pub mod load;
 pub mod memory;
+mod plane;
 pub mod report;
 pub mod routes;
 pub mod statistics;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_access::Access;
+use sentinel_access::relations::TupleWriter;
 use sentinel_core::{Clock, Random, Revision, Timestamp};
 use sentinel_feed::{Replica, ReplicaState};
 use sentinel_identity::{Authz, Keys, Login, Sessions, Tokens};
@@ -43,6 +44,8 @@ pub struct Parts {
     pub short_lived: Arc<dyn ShortLived>,
     /// Users, workspaces, members, groups, permissions, apps, edges, the activity log.
     pub access: Access,
+    /// Writes services' tuples: requests that wait together are one transaction.
+    pub tuples: TupleWriter,
     /// Login through outside providers.
     pub login: Login,
     /// AuthZ mode: tokens of identity providers, and what they are worth here.
@@ -147,11 +150,9 @@ impl App {
         {
             // A revision that does not exist yet is not worth waiting for: nobody was given it.
             let known = *self.database().subscribe().borrow();
-            if revision > known && revision > self.database().newest().await? {
-                return Err(revision_not_reached());
-            }
-            if !replica.wait_for(revision, REVISION_WAIT).await {
-                return Err(revision_not_reached());
+            let exists = revision <= known || revision <= self.database().newest().await?;
+            if !exists || !replica.wait_for(revision, REVISION_WAIT).await {
+                return Err(revision_not_reached(replica.load().revision()));
             }
         }
         Ok(replica.load_full())
@@ -167,10 +168,10 @@ impl App {
     ) -> Result<Arc<ReplicaState>, ApiError> {
         let state = timeout(QUESTION_WAIT, self.state(at_least))
             .await
-            .map_err(|_| revision_not_reached())??;
+            .map_err(|_| revision_not_reached(self.replica().load().revision()))??;
         // It can have gone back meanwhile: to a database that lost commits.
         if at_least.is_some_and(|revision| state.revision() < revision) {
-            return Err(revision_not_reached());
+            return Err(revision_not_reached(state.revision()));
         }
         Ok(state)
     }
@@ -192,6 +193,9 @@ impl Deref for App {
     }
 }
 
-pub(crate) fn revision_not_reached() -> ApiError {
-    ApiError::unavailable("This revision has not been reached here").with_code("revision_not_reached")
+/// 503 of a state that is older than what was asked for.
+pub(crate) fn revision_not_reached(here: Revision) -> ApiError {
+    ApiError::unavailable("This revision has not been reached here")
+        .with_code("revision_not_reached")
+        .decided_at(here)
 }

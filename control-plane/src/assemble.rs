@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use sentinel_access::Access;
+use sentinel_access::relations::TupleWriter;
 use sentinel_core::{Clock, Random};
 use sentinel_identity::{
     Authz, EncryptionKey, Keys, Lifetimes, Login, LoginSettings, Outbound, ProviderSettings, Providers,
@@ -173,13 +174,16 @@ impl ControlPlane {
         };
         let feed_key = services.keys.feed_key().await?;
         let cursor_key = services.keys.feed_key().await?;
+        let metrics = Metrics::new().context("the metrics cannot be registered")?;
         let source = Arc::new(Source::new(
             Arc::clone(&replication),
             enrolment,
             feed_key,
             Arc::clone(&clock),
+            metrics.feed(),
         ));
         let app = App::new(Parts {
+            tuples: TupleWriter::new(database.clone(), services.access.relations.clone()),
             database,
             short_lived,
             access: services.access,
@@ -197,7 +201,7 @@ impl ControlPlane {
             last_used: last_used::LastUsed::default(),
             origins: crate::middleware::cors::AllowedOrigins::default(),
             stats: api::admin::stats::KeptStats::default(),
-            metrics: Metrics::new().context("the metrics cannot be registered")?,
+            metrics,
         });
         Ok(Self {
             app,

@@ -71,12 +71,8 @@ pub async fn published(app: &App, revision: Option<Revision>) -> Result<Committe
     if app.replica().wait_for(revision, OWN_REPLICA_WAIT).await {
         return Ok(Committed(Some(revision)));
     }
-    let error = ApiError::unavailable("The change was saved but cannot be seen here yet")
-        .with_code("revision_not_reached");
-    Err(match HeaderValue::try_from(revision.to_string()) {
-        Ok(value) => error.with_header(REVISION_HEADER, value),
-        Err(_) => error,
-    })
+    let error = ApiError::unavailable("The change was saved but cannot be seen here yet");
+    Err(error.with_code("revision_not_reached").decided_at(revision))
 }
 
 impl IntoResponseParts for Committed {

@@ -12,11 +12,12 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sentinel_access::{AccessError, ErrorKind};
-use sentinel_core::Denial;
+use sentinel_core::{Denial, Revision};
 use sentinel_identity::{IdentityError, KeysError};
 use sentinel_store::StoreError;
 use serde::Serialize;
 
+use crate::commit::REVISION_HEADER;
 use crate::middleware::request_id::RequestId;
 
 /// The media type of every error body.
@@ -168,6 +169,19 @@ impl ApiError {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.edit(|inner| inner.headers.push((name, value)));
         self
+    }
+
+    /// The same error with the revision that it was decided at, which the answer says as others do. The first word
+    /// counts: it is of whoever looked.
+    #[must_use]
+    pub fn decided_at(self, revision: Revision) -> Self {
+        if self.0.headers.iter().any(|(name, _)| *name == REVISION_HEADER) {
+            return self;
+        }
+        match HeaderValue::try_from(revision.to_string()) {
+            Ok(value) => self.with_header(REVISION_HEADER, value),
+            Err(_) => self,
+        }
     }
 
     /// The same error with what led to it, for the log.
@@ -346,5 +360,10 @@ mod tests {
         let response = ApiError::too_many_requests(60).into_response();
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()["retry-after"], "60");
+        let [first, second] = [1, 2].map(|number| Revision { epoch: 7, number });
+        let refused = ApiError::forbidden("no").decided_at(first).decided_at(second);
+        let response = refused.into_response();
+        let revisions: Vec<_> = response.headers().get_all(REVISION_HEADER).iter().collect();
+        assert_eq!(revisions, ["7.1"]);
     }
 }

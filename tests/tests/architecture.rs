@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("authz", &["core"]),
     ("token", &["core"]),
     ("config", &["core"]),
-    ("store", &["core"]),
+    ("store", &["core", "token"]),
     ("feed", &["core", "authz", "token"]),
     ("access", &["core", "authz", "store"]),
     ("identity", &["core", "token", "store", "access"]),

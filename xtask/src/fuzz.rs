@@ -287,7 +287,10 @@ mod tests {
     #[test]
     fn every_directory_of_seeds_is_a_target() {
         let found = targets(&cargo::root().join("tests/fuzz/corpus")).expect("the corpora");
-        assert_eq!(found, words("cookie forwarded head host jwks jwt path policy"));
+        assert_eq!(
+            found,
+            words("cookie forwarded frame head host jwks jwt model path policy snapshot")
+        );
     }
 
     #[test]

@@ -9,13 +9,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sentinel_quickstart::http::Http;
-use sentinel_quickstart::system::{Options, Ports, Programs, Staleness, State, System};
-use xtask::postgres::Postgres;
-use xtask::redis::Redis;
+use sentinel_quickstart::system::{Programs, System};
 
 use crate::cpu;
 use crate::load::{self, Connection, Load, Script};
+use crate::plane::Plane;
 use crate::report::{Figure, Table};
 use crate::statistics::{Median, percentile};
 use scripts::{Questions, Refreshes};
@@ -30,9 +28,6 @@ const ORIGINAL_RPS: f64 = 122.0;
 
 /// What a check of one permission may cost in all, in microseconds.
 const WANTED: f64 = 95.0;
-
-/// More than any round sends: what is measured is a refresh, and not a refusal.
-const PER_MINUTE: u32 = 100_000;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -77,35 +72,19 @@ pub struct Outcome {
 /// # Errors
 /// Something does not start, or a single answer is not the right one.
 pub async fn run(plan: &Plan) -> Result<Outcome> {
-    let dir = tempfile::tempdir().context("cannot make a directory")?;
-    let postgres = Postgres::start_durable()?;
-    let redis = Redis::start()?;
-    let http = Http::new()?;
-    let options = Options {
-        state: State::take(&dir.path().join("state"))?,
-        programs: plan.programs.clone(),
-        ports: Ports::ANY,
-        database_url: Some(postgres.url()),
-        redis_url: Some(redis.url()),
-        provider: None,
-        staleness: Staleness {
-            documents: Duration::from_mins(15),
-            others: Duration::from_mins(15),
-        },
-        per_minute: Some(PER_MINUTE),
-    };
-    let system = System::start(options, &http).await?;
-    // The edge has no part in this, and would follow every change.
-    system.proxy.kill().await;
-    let bench = Bench::set_up(plan, &system, &postgres, &redis, &http).await;
+    let plane = Plane::start(&plan.programs).await?;
+    let bench = Bench::set_up(plan, &plane).await;
     let measured = match bench {
         Ok(mut bench) => bench.measure(plan).await,
         Err(error) => Err(error),
     };
     if measured.is_err() {
-        eprintln!("the end of the control plane's log:\n{}", end_of_log(&system));
+        eprintln!(
+            "the end of the control plane's log:\n{}",
+            end_of_log(&plane.system)
+        );
     }
-    system.stop().await;
+    plane.system.stop().await;
     outcome(&measured?)
 }
 
@@ -120,13 +99,14 @@ struct Bench {
 }
 
 impl Bench {
-    async fn set_up(
-        plan: &Plan,
-        system: &System,
-        postgres: &Postgres,
-        redis: &Redis,
-        http: &Http,
-    ) -> Result<Self> {
+    async fn set_up(plan: &Plan, plane: &Plane) -> Result<Self> {
+        let Plane {
+            system,
+            http,
+            postgres,
+            redis,
+            ..
+        } = plane;
         let processes = [
             system
                 .control_plane

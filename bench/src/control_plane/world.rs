@@ -2,15 +2,14 @@
 //! as its clients would make them, and every member signed in.
 
 use anyhow::{Context as _, Result};
-use sentinel_quickstart::api::{Api, DOCUMENT, Grantee, SERVICE};
-use sentinel_quickstart::http::{Answer, Ask, Http, Secret};
-use sentinel_quickstart::provider::people::{OPERATOR, guest};
-use sentinel_quickstart::scene::{Door, admin_login, arrive, click};
-use sentinel_quickstart::system::{PROVIDER, Urls};
+use sentinel_quickstart::api::{DOCUMENT, Grantee, SERVICE};
+use sentinel_quickstart::http::{Ask, Http, Secret};
+use sentinel_quickstart::system::Urls;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::dice::Dice;
+use crate::plane::Tenant;
 
 /// How many requests are under way at the same time while data is made.
 const AT_ONCE: usize = 8;
@@ -78,7 +77,7 @@ pub(super) struct World {
 impl World {
     /// Makes everything. The same scale gives the same data, but for the ids that the control plane chooses.
     pub(super) async fn make(http: &Http, urls: &Urls, scale: Scale) -> Result<Self> {
-        let maker = Maker::begin(http.clone(), urls).await?;
+        let maker = Maker::begin(http, urls).await?;
         eprintln!("signing in {} people", scale.members + 1);
         let leader = maker.sign_in(0, "admin").await?;
         let members = {
@@ -103,7 +102,7 @@ impl World {
         let documents = plan_documents(scale);
         maker.register(&documents, &members, &groups).await?;
         Ok(Self {
-            key: maker.key,
+            key: maker.tenant.key,
             documents,
             members,
             groups: scale.groups,
@@ -157,87 +156,41 @@ fn plan_documents(scale: Scale) -> Vec<Document> {
 /// Whoever makes the data.
 #[derive(Debug, Clone)]
 struct Maker {
-    http: Http,
-    api: Api,
+    tenant: Tenant,
     url: String,
-    door: Door,
-    admin: Secret,
-    key: Secret,
-    workspace: String,
 }
 
 impl Maker {
-    async fn begin(http: Http, urls: &Urls) -> Result<Self> {
-        let api = Api::at(&urls.control_plane);
-        let redirect_uri = format!("{}/signed-in", urls.proxy);
-        let (admin, _) = admin_login(&http, &urls.control_plane, PROVIDER, click(OPERATOR)).await?;
-        let ask = async |ask: Ask| anyhow::Ok(http.send(&ask).await?.expect(201)?);
-        let client_app = ask(api.create_client_app(&admin, "Bench", &redirect_uri))
-            .await?
-            .text("id")?;
-        let key = ask(api.create_service_app(&admin, "Bench"))
-            .await?
-            .text("api_key")?;
-        let workspace = ask(api.create_workspace(&admin, "Bench", "bench"))
-            .await?
-            .text("id")?;
+    async fn begin(http: &Http, urls: &Urls) -> Result<Self> {
         Ok(Self {
-            api,
+            tenant: Tenant::register(http, urls).await?,
             url: urls.control_plane.clone(),
-            door: Door {
-                control_plane: urls.control_plane.clone(),
-                provider: PROVIDER.to_owned(),
-                client_app,
-                redirect_uri,
-            },
-            admin,
-            key: Secret::new("the service's key", key),
-            workspace,
-            http,
         })
     }
 
-    async fn ask(&self, ask: Ask, status: u16) -> Result<Answer> {
-        let answer = self.http.send(&ask).await?.expect(status);
-        answer.with_context(|| format!("{} {}", ask.method(), ask.url()))
-    }
-
-    /// Signs a guest in as a browser would, with that role in the workspace.
     async fn sign_in(&self, number: usize, role: &str) -> Result<Member> {
-        let person = guest(number).context("there are not so many guests")?;
-        let arrived = arrive(&self.http, &self.door, click(person)).await?;
-        self.ask(
-            self.api.appoint(&self.admin, &self.workspace, person.email, role),
-            201,
-        )
-        .await?;
-        let ask = self.api.token(&arrived.code, &arrived.verifier, &self.workspace);
-        let pair = self.ask(ask, 200).await?;
-        let access = Secret::new("an access token", pair.text("access_token")?);
-        let me = self.ask(self.api.me(&access), 200).await?;
+        let person = self.tenant.sign_in(number, role).await?;
         Ok(Member {
             number,
-            user: me.text("id")?,
-            access,
-            refresh: Secret::new("a refresh token", pair.text("refresh_token")?),
+            user: person.user,
+            access: person.access,
+            refresh: person.refresh,
         })
     }
 
     async fn groups(&self, leader: &Member, members: &[Member], count: usize) -> Result<Vec<String>> {
         let mut groups = Vec::new();
         for number in 0..count {
-            let ask = self
-                .api
-                .create_group(&leader.access, &self.workspace, &format!("Group {number}"));
-            groups.push(self.ask(ask, 201).await?.text("id")?);
+            let (api, workspace) = (&self.tenant.api, &self.tenant.workspace);
+            let ask = api.create_group(&leader.access, workspace, &format!("Group {number}"));
+            groups.push(self.tenant.ask(ask, 201).await?.text("id")?);
         }
         for member in members {
             for group in groups_of(member.number, count) {
                 let group = groups.get(group).context("no such group")?;
-                let ask = self
-                    .api
-                    .join_group(&leader.access, &self.workspace, group, &member.user);
-                self.ask(ask, 201).await?;
+                let (api, workspace) = (&self.tenant.api, &self.tenant.workspace);
+                let ask = api.join_group(&leader.access, workspace, group, &member.user);
+                self.tenant.ask(ask, 201).await?;
             }
         }
         Ok(groups)
@@ -258,15 +211,16 @@ impl Maker {
         each(asks, move |(document, owner, member, group)| {
             let maker = maker.clone();
             async move {
-                let registered = maker.ask(maker.registration(&document, &owner), 201).await?;
+                let tenant = &maker.tenant;
+                let registered = tenant.ask(maker.registration(&document, &owner), 201).await?;
                 let permission = registered.text("id")?;
                 let grantees = [
                     member.as_deref().map(Grantee::User),
                     group.as_deref().map(Grantee::Group),
                 ];
                 for grantee in grantees.into_iter().flatten() {
-                    let ask = maker.api.share(&maker.key, &owner.access, &permission, grantee);
-                    maker.ask(ask, 201).await?;
+                    let ask = tenant.api.share(&tenant.key, &owner.access, &permission, grantee);
+                    tenant.ask(ask, 201).await?;
                 }
                 Ok(())
             }
@@ -278,12 +232,12 @@ impl Maker {
     fn registration(&self, document: &Document, owner: &Member) -> Ask {
         let visibility = if document.for_all { "workspace" } else { "private" };
         Ask::post(format!("{}/permissions/register", self.url))
-            .service_key(&self.key)
+            .service_key(&self.tenant.key)
             .json(json!({
                 "service_name": SERVICE,
                 "resource_type": DOCUMENT,
                 "resource_id": document.id,
-                "workspace_id": self.workspace,
+                "workspace_id": self.tenant.workspace,
                 "owner_id": owner.user,
                 "visibility": visibility,
             }))

@@ -46,6 +46,7 @@ pub fn run(dir: &Path, tuples: usize) -> Result<()> {
                 clock: Arc::new(SystemClock),
                 random: Arc::new(SystemRandom),
                 asks: None,
+                feed: None,
             };
             let _running = start_with(&config, parts, Limits::default()).await?;
             loop {

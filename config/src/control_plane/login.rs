@@ -60,11 +60,6 @@ impl Setting for AdminEmail {
 }
 
 impl Login {
-    /// Whether an address belongs to an administrator. Upper and lower case are the same.
-    pub fn is_admin_email(&self, email: &str) -> bool {
-        EmailKey::of(email).is_ok_and(|key| self.admin_emails.iter().any(|admin| admin.0 == key))
-    }
-
     /// The address of the admin panel, if it is not the one below `public_url`.
     pub fn admin_url(&self) -> Option<&HttpUrl> {
         self.admin_url.as_ref()

@@ -132,15 +132,10 @@ impl RoutePattern {
         text
     }
 
-    /// Whether both are for the very same requests: then they differ at most in the names of parameters. In every other
-    /// case one of the two goes before for a request that both match: an exact host before a wildcard before any host;
-    /// then, segment by segment from the left, a literal before `uuid` and `int` (which exclude each other), these before
-    /// `slug`, before a parameter of any kind, before a tail.
-    pub fn ties_with(&self, other: &Self) -> bool {
-        self.shape() == other.shape()
-    }
-
-    /// The pattern without the names of its parameters.
+    /// The pattern without the names of its parameters. Patterns of one shape are for the very same requests. In every other
+    /// case one of two goes before for a request that both match: an exact host before a wildcard before any host; then,
+    /// segment by segment from the left, a literal before `uuid` and `int` (which exclude each other), these before `slug`,
+    /// before a parameter of any kind, before a tail.
     pub(crate) fn shape(&self) -> Self {
         let nameless = |segment: &Segment| match segment {
             Segment::Literal(text) => Segment::Literal(text.clone()),
@@ -250,8 +245,7 @@ mod tests {
 
     fn ties(a: &str, b: &str) -> bool {
         let (a, b): (RoutePattern, RoutePattern) = (a.parse().expect(a), b.parse().expect(b));
-        assert_eq!(a.ties_with(&b), b.ties_with(&a));
-        a.ties_with(&b)
+        a.shape() == b.shape()
     }
 
     #[test]

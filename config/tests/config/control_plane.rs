@@ -74,21 +74,6 @@ fn limits_have_defaults_and_bounds() {
 }
 
 #[test]
-fn administrators_are_found_whatever_the_case() {
-    let home = Home::new();
-    let config = home
-        .control_plane("login: { admin_emails: [Ada@Example.com] }")
-        .expect("accepted");
-    assert!(config.login.is_admin_email("ada@example.COM"));
-    assert!(!config.login.is_admin_email("eve@example.com"));
-    assert!(!config.login.is_admin_email(""));
-    assert!(
-        !config.login.is_admin_email("ad\u{0430}@example.com"),
-        "a Cyrillic letter"
-    );
-}
-
-#[test]
 fn encryption_keys_are_32_bytes_in_two_spellings() {
     let home = Home::new();
     let hex = "0f".repeat(32);

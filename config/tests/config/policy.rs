@@ -765,7 +765,6 @@ proptest! {
     fn a_pattern_that_is_accepted_prints_as_it_was_written(text in "GET [a-z.]{1,8}(/([a-zA-Z0-9._~%;{}-]{0,5}|\\{[a-z]{1,3}\\})){1,4}") {
         if let Ok(pattern) = text.parse::<RoutePattern>() {
             prop_assert_eq!(pattern.to_string(), text);
-            prop_assert!(pattern.ties_with(&pattern));
             prop_assert!(pattern.example().parse::<RoutePattern>().is_ok());
         }
     }

@@ -138,7 +138,10 @@ async fn check_action(
     let user = caller.user.user();
     let graph = caller.user.state().graph();
     let mut roles = Vec::new();
-    if roles::check(graph, caller.service.name(), user, &question)? {
+    let revision = caller.user.state().revision();
+    let may_act = roles::check(graph, caller.service.name(), user, &question)
+        .map_err(|error| ApiError::from(error).decided_at(revision))?;
+    if may_act {
         let mut tx = app.database().read().await?;
         roles = app
             .access()
@@ -155,7 +158,7 @@ async fn check_action(
         );
     }
     let answer = CheckAnswer { allowed, roles };
-    Ok((AnsweredAt(caller.user.state().revision()), Json(answer)))
+    Ok((AnsweredAt(revision), Json(answer)))
 }
 
 async fn user_actions(

@@ -39,6 +39,11 @@ impl Asking {
         self.at_least
     }
 
+    /// A refusal of what is asked, with the revision that it was decided at.
+    pub fn refused(&self, error: ApiError) -> ApiError {
+        error.decided_at(self.state.revision())
+    }
+
     /// The key alone, to be looked at again later.
     pub fn pass(&self) -> Pass {
         Pass(self.digest)

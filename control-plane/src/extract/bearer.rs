@@ -133,10 +133,12 @@ pub(crate) async fn verify(
         .token()
         .is_none_or(|(session, token)| state.is_session_revoked(session) || state.is_token_revoked(token));
     if revoked {
-        return Err(invalid_token("Token has been revoked", "token_revoked"));
+        let refused = invalid_token("Token has been revoked", "token_revoked");
+        return Err(refused.decided_at(state.revision()));
     }
     if state.is_user_disabled(user.id) {
-        return Err(invalid_token("User account is deactivated", "token_revoked"));
+        let refused = invalid_token("User account is deactivated", "token_revoked");
+        return Err(refused.decided_at(state.revision()));
     }
     if let (Accepted::AccessOrAuthzFor(expected), Credential::AuthzToken { service, .. }) =
         (accepted, &user.credential)

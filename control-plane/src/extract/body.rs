@@ -12,10 +12,11 @@ use axum::{body::Bytes, http::StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::extract::json;
 use crate::problem::{ApiError, FieldError};
 use crate::serve::Stalled;
 
-/// A JSON body, in and out. Unknown fields are ignored unless `T` says otherwise, as the API's contract has it.
+/// A JSON body, in and out. Objects are objects ([`json`]). Unknown fields are ignored unless `T` says otherwise, as the API's contract has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
@@ -39,10 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             ));
         }
         let Whole(bytes) = Whole::from_request(request, state).await?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        T::deserialize(&mut json)
-            .and_then(|value| json.end().map(|()| Self(value)))
-            .map_err(|error| ApiError::invalid(["body"], error))
+        Ok(Self(json::read(&bytes)?))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod asking;
 pub mod bearer;
 pub mod body;
 pub mod client;
+pub mod json;
 pub mod origin;
 pub mod service;
 pub mod user;

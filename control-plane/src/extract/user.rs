@@ -72,9 +72,12 @@ impl UserToken {
         if workspace != self.user.workspace {
             return Err(not_a_member());
         }
-        let role = self.live_role()?.ok_or_else(not_a_member)?;
+        let revision = self.state.revision();
+        let role = self.live_role()?;
+        let role = role.ok_or_else(|| not_a_member().decided_at(revision))?;
         if role < minimum {
-            return Err(ApiError::forbidden("Insufficient role").with_code("role_denied"));
+            let refused = ApiError::forbidden("Insufficient role").with_code("role_denied");
+            return Err(refused.decided_at(revision));
         }
         Ok(role)
     }

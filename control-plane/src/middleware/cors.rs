@@ -28,10 +28,9 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 const HEADERS: &str =
     "Content-Type, Authorization, X-Requested-With, X-Authz-Token, X-Request-ID, X-Sentinel-Revision";
 /// What only services call, with a key that no page may have.
-const OF_SERVICES: [&str; 10] = [
-    "/permissions",
-    "/roles",
-    "/realm",
+const OF_SERVICES: [&str; 3] = ["/permissions", "/roles", "/realm"];
+/// The same of what the replaced service did not have.
+const OF_RELATIONS: [&str; 7] = [
     "/authz/models",
     "/authz/tuples",
     "/authz/check",
@@ -108,18 +107,21 @@ enum Callers {
 
 impl Callers {
     fn of(path: &str) -> Self {
-        let is_under = |base: &str| {
-            path.strip_prefix(base)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
+        let is_under = |base: &str| is_under(path, base);
         if is_under("/admin") || is_under("/auth/admin") {
             Self::AdminPanel
-        } else if OF_SERVICES.into_iter().any(is_under) {
+        } else if OF_SERVICES.into_iter().chain(OF_RELATIONS).any(is_under) {
             Self::Nobody
         } else {
             Self::Apps
         }
     }
+}
+
+/// Whether the path is this one or one below it.
+fn is_under(path: &str, base: &str) -> bool {
+    path.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 async fn allows(app: &App, path: &str, origin: &str) -> Result<bool, ApiError> {
@@ -152,11 +154,15 @@ where
     if preflight {
         return answer_preflight(allowed.then_some(origin), request.headers());
     }
+    let path = request.uri().path();
+    let in_contract = !OF_RELATIONS.into_iter().any(|base| is_under(path, base));
     let mut response = next(request).await;
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    // Of no use without an allowed origin, and a part of the contract.
-    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+    if in_contract {
+        // Of no use without an allowed origin, and a part of the contract.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+    }
     if allowed {
         mark(headers, origin);
         let exposed = format!("{REQUEST_ID_HEADER}, {REVISION_HEADER}, retry-after");

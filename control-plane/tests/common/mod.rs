@@ -231,18 +231,10 @@ impl TestApp {
         state_dir: &Path,
         assertion_key: Option<AssertionKey>,
     ) -> Follower {
-        let config = FollowerConfig {
-            url: self.url.clone(),
-            edge_key,
-            state_dir: state_dir.to_owned(),
-            ca_certificate: None,
-            danger_plaintext: false,
+        self.following(FollowerConfig {
             assertion_key,
-            interest: Interest::all(),
-            needs: Vec::new(),
-        };
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Follower::new(config, clock, Arc::new(SystemRandom)).expect("follower")
+            ..self.follower_config(edge_key, state_dir)
+        })
     }
 
     /// The same of one that keeps a part, with routes that need relations of services' models.
@@ -253,16 +245,28 @@ impl TestApp {
         interest: Interest,
         needs: Vec<Need>,
     ) -> Follower {
-        let config = FollowerConfig {
+        self.following(FollowerConfig {
+            interest,
+            needs,
+            ..self.follower_config(edge_key, state_dir)
+        })
+    }
+
+    /// What a follower of everything is made with.
+    fn follower_config(&self, edge_key: PlainEdgeKey, state_dir: &Path) -> FollowerConfig {
+        FollowerConfig {
             url: self.url.clone(),
             edge_key,
             state_dir: state_dir.to_owned(),
             ca_certificate: None,
             danger_plaintext: false,
             assertion_key: None,
-            interest,
-            needs,
-        };
+            interest: Interest::all(),
+            needs: Vec::new(),
+        }
+    }
+
+    fn following(&self, config: FollowerConfig) -> Follower {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         Follower::new(config, clock, Arc::new(SystemRandom)).expect("follower")
     }

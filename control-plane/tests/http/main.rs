@@ -12,6 +12,7 @@ mod apps;
 mod auth;
 mod authz;
 mod basics;
+mod bodies;
 mod documents;
 mod edge_keys;
 mod entra;

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::SystemRandom;
+use sentinel_core::{Revision, SystemRandom};
 use sentinel_feed::{Digest, Replica, ReplicaState};
-use sentinel_store::{Redis, RedisConfig, execute, on_both_backends};
+use sentinel_store::testing::TestStore;
+use sentinel_store::{Mark, Redis, RedisConfig, execute, on_both_backends};
 use sentinel_token::PlainEdgeKey;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::common::{As, Options, TestApp};
 
@@ -34,6 +36,105 @@ async fn digest_of_tables(app: &TestApp) -> Digest {
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.expect("answer").status().as_u16()
+}
+
+/// As after a restored backup to which something else was written at once: everything after `back` was never so, and up to
+/// revision `number` other things were.
+async fn replace_history(app: &TestApp, back: Mark, number: u64) -> Revision {
+    let until = app.app.now() + Duration::from_hours(1);
+    let mut tx = app.app.database().begin().await.expect("tx");
+    let as_number = |number: u64| i64::try_from(number).expect("small");
+    execute!(tx, "DELETE FROM revocations")
+        .await
+        .expect("rolled back");
+    let log = "DELETE FROM change_log WHERE revision > $1";
+    execute!(tx, log, as_number(back.revision.number))
+        .await
+        .expect("rolled back");
+    let (mut chain, mut revision) = (back.chain, back.revision);
+    for number in back.revision.number + 1..=number {
+        let token = Uuid::from_u128(number.into());
+        revision = Revision { number, ..revision };
+        let line = format!("+revoked-token {token} {}", until.timestamp_micros());
+        chain = chain.next(revision, &line);
+        let insert = "INSERT INTO revocations (kind, id, until, created_at) VALUES ('token', $1, $2, $2)";
+        execute!(tx, insert, token, until).await.expect("written");
+        let insert = "INSERT INTO change_log (revision, changes, chain, created_at) VALUES ($1, $2, $3, $4)";
+        execute!(
+            tx,
+            insert,
+            as_number(number),
+            line,
+            chain.as_bytes().to_vec(),
+            until
+        )
+        .await
+        .expect("written");
+    }
+    let head = "UPDATE replication_head SET revision = $1, chain = $2 WHERE id = 1";
+    execute!(tx, head, as_number(revision.number), chain.as_bytes().to_vec())
+        .await
+        .expect("written");
+    tx.commit().await.expect("commit");
+    revision
+}
+
+/// A running control plane and an edge are given another history, which has so many revisions more than the one they know.
+async fn replaced(store: TestStore, more: u64) {
+    let app = TestApp::start(store).await;
+    let key = PlainEdgeKey::generate(
+        &SystemRandom,
+        app.app.keys.feed_key().await.expect("key").verify_key(),
+    );
+    let mut tx = app.app.database().begin().await.expect("tx");
+    let name = "edge".parse().expect("name");
+    let edges = &app.app.access().edges;
+    edges
+        .enrol(&mut tx, None, &name, key.digest().as_bytes())
+        .await
+        .expect("edge");
+    tx.commit().await.expect("commit");
+    let (directory, replica) = (tempfile::tempdir().expect("directory"), Replica::new());
+    let follower = app.follower(key, directory.path());
+    let following = tokio::spawn(follower.run(replica.clone(), std::future::pending()));
+    let mut users = Vec::new();
+    for name in ["ann", "bob", "eve"] {
+        users.push(app.owner(&format!("{name}@example.com"), name).await.0.id);
+    }
+    let back = app.app.database().read().await.expect("tx").mark().await;
+    for user in &users[..2] {
+        let ended = app.app.sessions.logout(*user, None).await;
+        ended.expect("logged out").expect("a change");
+    }
+    app.settle().await;
+    let old = app.app.replica().load_full();
+    assert!(
+        replica.wait_for(old.revision(), Duration::from_secs(10)).await,
+        "the edge is told"
+    );
+
+    let head = replace_history(&app, back.expect("mark"), old.revision().number + more).await;
+    let tables = digest_of_tables(&app).await;
+    assert_ne!(tables, old.digest());
+    let is_new = |replica: &Replica| {
+        let state = replica.load();
+        state.revision() == head && state.digest() == tables
+    };
+    eventually("the control plane has the new history", async || {
+        is_new(app.app.replica())
+    })
+    .await;
+    eventually("the edge has the new history", async || is_new(&replica)).await;
+    eventually("the edge is in touch", async || replica.is_ready()).await;
+    app.settle().await;
+    let ended = app.app.sessions.logout(users[2], None).await;
+    let revision = ended.expect("logged out").expect("a change");
+    assert!(
+        replica.wait_for(revision, Duration::from_secs(10)).await,
+        "and it goes on"
+    );
+    assert_eq!(replica.load().digest(), digest_of_tables(&app).await);
+    following.abort();
 }
 
 on_both_backends! {
@@ -99,6 +200,14 @@ on_both_backends! {
         eventually("the replica goes back", async || app.app.replica().load().revision() == kept).await;
         app.settle().await;
         assert_eq!(app.app.replica().load().digest(), digest_of_tables(&app).await);
+    }
+
+    async fn a_history_that_was_replaced_is_not_gone_on_in(store: TestStore) {
+        replaced(store, 3).await;
+    }
+
+    async fn a_history_of_as_many_revisions_is_another_one_all_the_same(store: TestStore) {
+        replaced(store, 0).await;
     }
 
     async fn without_the_database_nothing_is_answered_from_memory(store: TestStore) {

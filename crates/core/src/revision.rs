@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A point in the control plane's history. Written `epoch.number`, for example `1763797000.42`.
+/// A point in the control plane's history. Written `epoch.number`, for example `1763797000.42`, in one way only: digits
+/// without a sign, and no zero before others.
 ///
 /// Within one epoch numbers have no gaps and follow the order of commits. An epoch begins when history was replaced
 /// (a restored backup) and is larger than every epoch before it, so revisions order by epoch first.
@@ -32,9 +33,10 @@ impl FromStr for Revision {
 
     fn from_str(text: &str) -> Result<Self, InvalidRevision> {
         let number = |digits: &str| -> Option<u64> {
-            let plain =
-                !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit());
-            plain.then(|| digits.parse().ok()).flatten()
+            let is_plain = digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit());
+            // Two spellings of one revision would be two texts to whoever compares them.
+            let is_shortest = digits.len() == 1 || !digits.starts_with('0');
+            (is_plain && is_shortest).then(|| digits.parse().ok()).flatten()
         };
         text.split_once('.')
             .and_then(|(epoch, n)| {
@@ -86,6 +88,7 @@ mod tests {
                 number: 42
             })
         );
+        assert_eq!("0.0".parse(), Ok(Revision::ZERO));
         for bad in [
             "",
             "17",
@@ -96,6 +99,11 @@ mod tests {
             "1.-2",
             " 1.2",
             "99999999999999999999.1",
+            "01.5",
+            "1.05",
+            "00.1",
+            "1.00",
+            "1.+2",
         ] {
             assert!(bad.parse::<Revision>().is_err(), "`{bad}` must be refused");
         }

@@ -174,6 +174,21 @@ impl Api {
         Ask::get(self.url(&format!("/permissions/resource/{SERVICE}/{DOCUMENT}/{document}"))).service_key(key)
     }
 
+    /// The service writes the next version of its model, in OpenFGA's language.
+    pub fn write_model(&self, key: &Secret, text: &str) -> Ask {
+        Ask::post(self.url("/authz/models"))
+            .service_key(key)
+            .text("text/plain", text)
+    }
+
+    /// The service writes and deletes tuples, given as `folder:7#viewer@user:…`, all or none of them.
+    pub fn change_tuples(&self, key: &Secret, writes: &[String], deletes: &[String]) -> Ask {
+        let bodies = |tuples: &[String]| tuples.iter().map(|tuple| tuple_body(tuple)).collect::<Value>();
+        Ask::post(self.url("/authz/tuples"))
+            .service_key(key)
+            .json(json!({"writes": bodies(writes), "deletes": bodies(deletes)}))
+    }
+
     /// Asks the control plane itself whether the user may view a document.
     pub fn check(&self, key: &Secret, token: &Secret, document: &str) -> Ask {
         Ask::post(self.url("/permissions/check"))
@@ -186,6 +201,13 @@ impl Api {
                 "action": "view",
             }]}))
     }
+}
+
+/// The three parts of a tuple. A text that has not all of them is refused by the control plane.
+fn tuple_body(tuple: &str) -> Value {
+    let (object, rest) = tuple.split_once('#').unwrap_or((tuple, ""));
+    let (relation, subject) = rest.split_once('@').unwrap_or((rest, ""));
+    json!({"object": object, "relation": relation, "subject": subject})
 }
 
 #[cfg(test)]
@@ -205,6 +227,12 @@ mod tests {
         assert_eq!(
             api.remove_member(&token, "w1", "u1").to_string(),
             "DELETE http://h:1/workspaces/w1/members/u1  Authorization: Bearer <alice's token>"
+        );
+        let tuple = ["folder:7#viewer@group:g#member".to_owned()];
+        assert_eq!(
+            api.change_tuples(&key, &tuple, &[]).to_string(),
+            "POST http://h:1/authz/tuples  X-Service-Key: <docs' key>  {\"deletes\":[],\"writes\":[{\"object\":\"folder:7\",\
+             \"relation\":\"viewer\",\"subject\":\"group:g#member\"}]}"
         );
     }
 }

@@ -127,6 +127,7 @@ fn print_examples(cast: &Cast) {
         cast.private.id
     );
     println!("  curl -i {proxy}/documents/{}", cast.private.id);
+    println!("  curl -i -H \"Authorization: Bearer $TOKEN\" {proxy}/folders/plans");
     println!("  curl -i -X POST -H \"X-Service-Key: $KEY\" {proxy}/internal/reindex");
     println!("  curl -i --path-as-is -H \"Authorization: Bearer $TOKEN\" {proxy}/documents/../admin");
     println!("  curl -i {}/.well-known/jwks.json", cast.urls.control_plane);

@@ -6,12 +6,15 @@
 
 mod cookie;
 mod forwarded;
+mod frame;
 mod head;
 mod host;
 mod jwks;
 mod jwt;
+mod model;
 mod path;
 mod policy;
+mod snapshot;
 
 use std::sync::OnceLock;
 
@@ -26,12 +29,15 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("cookie", cookie::check),
     ("forwarded", forwarded::check),
+    ("frame", frame::check),
     ("head", head::check),
     ("host", host::check),
     ("jwks", jwks::check),
     ("jwt", jwt::check),
+    ("model", model::check),
     ("path", path::check),
     ("policy", policy::check),
+    ("snapshot", snapshot::check),
 ];
 
 /// The variable of the environment that names the target.

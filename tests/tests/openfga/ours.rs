@@ -10,7 +10,7 @@ use sentinel_authz::{
 };
 use sentinel_core::fact::ModelFact;
 use sentinel_core::{Change, Fact, Revision, Timestamp, Tuple};
-use sentinel_feed::{Frame, ReplicaState};
+use sentinel_feed::{Fingerprint, Frame, ReplicaState};
 use sentinel_token::FeedVerifyKey;
 use sentinel_token::feed_key::signed_message;
 
@@ -155,11 +155,12 @@ fn revision(number: u64) -> Revision {
 fn sent(frame: &Frame) -> Result<Frame, String> {
     static KEY: LazyLock<Ed25519KeyPair> = LazyLock::new(|| Ed25519KeyPair::generate().expect("a key"));
     let public = FeedVerifyKey::from_bytes(KEY.public_key().as_ref().try_into().expect("32 bytes"));
-    let signed = frame.seal(|context, payload| {
+    let everything = Fingerprint::EVERYTHING;
+    let signed = frame.seal_for(everything, |context, payload| {
         let signature = KEY.sign(&signed_message(context, payload));
         signature.as_ref().try_into().expect("64 bytes")
     });
-    Frame::open(&signed, &public).map_err(|error| error.to_string())
+    Frame::open_for(&signed, &public, everything).map_err(|error| error.to_string())
 }
 
 /// The same state, written down fact by fact and read again.

@@ -20,7 +20,7 @@ use crate::api::withdraw;
 use crate::app::App;
 use crate::commit::commit;
 use crate::extract::body::Whole;
-use crate::extract::{Admin, Json, Path};
+use crate::extract::{Admin, Json, Path, json};
 use crate::problem::ApiError;
 
 /// How long an app's old key works on when nothing else is asked for: a day.
@@ -223,9 +223,7 @@ fn overlap(body: &[u8]) -> Result<Duration, ApiError> {
     let asked = if body.is_empty() {
         None
     } else {
-        let body: RotateBody =
-            serde_json::from_slice(body).map_err(|error| ApiError::invalid(["body"], error))?;
-        body.overlap_seconds
+        json::read::<RotateBody>(body)?.overlap_seconds
     };
     match asked.unwrap_or(USUAL_OVERLAP) {
         seconds @ 0..=MAX_OVERLAP => Ok(Duration::from_secs(seconds)),

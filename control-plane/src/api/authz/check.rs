@@ -20,9 +20,9 @@ use crate::extract::{Asking, Json};
 use crate::problem::ApiError;
 
 /// The most questions in one request.
-const MAX_CHECKS: usize = 1000;
+pub(super) const MAX_CHECKS: usize = 1000;
 /// The most tuples that come with all questions of one request together.
-const MAX_CONTEXTUAL_IN_ALL: usize = 1000;
+pub(super) const MAX_CONTEXTUAL_IN_ALL: usize = 1000;
 /// How many steps a check may take on the thread that its request came in on.
 const SOON: usize = 1 << 10;
 /// How long all questions of one request may take together. What is left then has no answer.
@@ -172,6 +172,16 @@ async fn check(
     asking: Asking,
     Json(body): Json<CheckBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    checked(&app, &asking, body)
+        .await
+        .map_err(|error| asking.refused(error))
+}
+
+async fn checked(
+    app: &App,
+    asking: &Asking,
+    body: CheckBody,
+) -> Result<(AnsweredAt, Json<CheckAnswer>), ApiError> {
     let scope = Scope::of(asking.key());
     let asked = Asked::read(
         &scope,
@@ -183,7 +193,7 @@ async fn check(
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let revision = AnsweredAt(state.revision());
     let answer = if body.explain {
-        let explained = work(&app, &service, move || {
+        let explained = work(app, &service, move || {
             asked.explain(&scope, state.graph().at(now))
         })
         .await?;
@@ -197,7 +207,7 @@ async fn check(
             Some(allowed) => allowed,
             // It takes long: not here, where others wait for the thread.
             None => {
-                work(&app, &service, move || {
+                work(app, &service, move || {
                     asked.allowed(&scope, state.graph().at(now))
                 })
                 .await??
@@ -216,7 +226,12 @@ async fn batch_check(
     asking: Asking,
     Json(body): Json<BatchBody>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let refused = |field, limit| ApiError::invalid(["body", field], format!("at most {limit} are expected"));
+    let refused = |field, limit| {
+        asking.refused(ApiError::invalid(
+            ["body", field],
+            format!("at most {limit} are expected"),
+        ))
+    };
     if body.checks.len() > MAX_CHECKS {
         return Err(refused("checks", MAX_CHECKS));
     }
@@ -231,7 +246,8 @@ async fn batch_check(
     let results = work(&app, &service, move || {
         answers(&scope, state.graph().at(now), body.checks)
     })
-    .await?;
+    .await
+    .map_err(|error| asking.refused(error))?;
     Ok((revision, Json(BatchAnswer { results })))
 }
 

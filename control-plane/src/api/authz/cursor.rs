@@ -1,5 +1,5 @@
-//! Where a list goes on: behind which id, at which revision and at which moment, for which question of which service. A
-//! cursor is signed, and means nothing with another question.
+//! Where a list goes on: behind which id or tuple, at which revision and at which moment, for which question of which
+//! service. A cursor is signed, and means nothing with another question.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,11 +22,11 @@ pub(super) struct Cursors {
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// The revision that the whole list is taken at.
+    /// The revision that the whole list is taken at; of stored tuples, only the page before.
     pub(super) revision: Revision,
-    /// The moment that the whole list is taken at.
+    /// The moment of that.
     pub(super) at: Timestamp,
-    /// The last id that the page before has looked at.
+    /// The last id, or tuple, that the page before has looked at.
     pub(super) after: String,
 }
 

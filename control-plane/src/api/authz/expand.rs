@@ -58,13 +58,23 @@ async fn expand(
     asking: Asking,
     Json(body): Json<ExpandBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    expanded(&app, &asking, body)
+        .await
+        .map_err(|error| asking.refused(error))
+}
+
+async fn expanded(
+    app: &App,
+    asking: &Asking,
+    body: ExpandBody,
+) -> Result<(AnsweredAt, Json<ExpandAnswer>), ApiError> {
     let scope = Scope::of(asking.key());
     let object = object(&scope, &["body"], &body.object)?;
     let contextual = contextual(&scope, &["body"], &body.contextual_tuples)?;
     let (state, now) = (Arc::clone(asking.state()), app.now());
     let revision = AnsweredAt(state.revision());
     let service = scope.service().clone();
-    let tree = work(&app, &service, move || {
+    let tree = work(app, &service, move || {
         let with = state
             .graph()
             .at(now)

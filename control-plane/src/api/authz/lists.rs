@@ -100,6 +100,16 @@ async fn list_objects(
     asking: Asking,
     Json(body): Json<ObjectsBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    objects(&app, &asking, body)
+        .await
+        .map_err(|error| asking.refused(error))
+}
+
+async fn objects(
+    app: &App,
+    asking: &Asking,
+    body: ObjectsBody,
+) -> Result<(AnsweredAt, Json<ObjectsAnswer>), ApiError> {
     let scope = Scope::of(asking.key());
     let kind = named("object_type", scope.own_type(&body.object_type))?;
     let subject = subject(&scope, &["body"], &body.subject)?;
@@ -108,8 +118,8 @@ async fn list_objects(
     let whole = subject.to_string();
     let parts = ["list-objects", &service, &kind, &body.relation, &whole];
     let part = Part::read(
-        &app,
-        &asking,
+        app,
+        asking,
         (&parts, &contextual),
         body.limit,
         body.cursor.as_deref(),
@@ -117,13 +127,13 @@ async fn list_objects(
     let question = part.question;
     let relation = body.relation;
     let own = kind.clone();
-    let taken = take(&app, &asking, scope.clone(), part, contextual, move |at, page| {
+    let taken = take(app, asking, scope.clone(), part, contextual, move |at, page| {
         let query = objects_query(&own, &relation, &subject);
         at.list_objects(&query, page)
     })
     .await?;
     let name = |id: &str| format!("{}:{id}", scope.plain(&kind));
-    let (revision, objects, undecided, cursor) = told(&app, &scope, question, taken, name);
+    let (revision, objects, undecided, cursor) = told(app, &scope, question, taken, name);
     let answer = ObjectsAnswer {
         objects,
         undecided,
@@ -137,6 +147,16 @@ async fn list_subjects(
     asking: Asking,
     Json(body): Json<SubjectsBody>,
 ) -> Result<impl IntoResponse, ApiError> {
+    subjects(&app, &asking, body)
+        .await
+        .map_err(|error| asking.refused(error))
+}
+
+async fn subjects(
+    app: &App,
+    asking: &Asking,
+    body: SubjectsBody,
+) -> Result<(AnsweredAt, Json<SubjectsAnswer>), ApiError> {
     let scope = Scope::of(asking.key());
     let object = object(&scope, &["body"], &body.object)?;
     let kind = named("subject_type", scope.any_type(&body.subject_type))?;
@@ -147,8 +167,8 @@ async fn list_subjects(
     let of = userset.as_deref().unwrap_or_default();
     let parts = ["list-subjects", &service, &whole, &body.relation, &kind, of];
     let part = Part::read(
-        &app,
-        &asking,
+        app,
+        asking,
         (&parts, &contextual),
         body.limit,
         body.cursor.as_deref(),
@@ -156,7 +176,7 @@ async fn list_subjects(
     let question = part.question;
     let relation = body.relation;
     let (subject_type, subject_relation) = (kind.clone(), userset.clone());
-    let taken = take(&app, &asking, scope.clone(), part, contextual, move |at, page| {
+    let taken = take(app, asking, scope.clone(), part, contextual, move |at, page| {
         let query = subjects_query(&object, &relation, &subject_type, subject_relation.as_deref());
         at.list_subjects(&query, page)
     })
@@ -165,7 +185,7 @@ async fn list_subjects(
         Some(relation) => format!("{}:{id}#{relation}", scope.plain(&kind)),
         None => format!("{}:{id}", scope.plain(&kind)),
     };
-    let (revision, subjects, undecided, cursor) = told(&app, &scope, question, taken, name);
+    let (revision, subjects, undecided, cursor) = told(app, &scope, question, taken, name);
     let answer = SubjectsAnswer {
         subjects,
         undecided,

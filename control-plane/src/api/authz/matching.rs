@@ -5,12 +5,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sentinel_access::relations::{Filter, Matched, TuplePage};
 use sentinel_core::Tuple;
 use serde::{Deserialize, Serialize};
 
+use super::cursor::{Cursor, QuestionId};
 use super::names::{Names, StoredBody};
 use super::scope::Scope;
 use super::writer::Writer;
@@ -103,12 +102,14 @@ pub(in crate::api) async fn page(
             format!("1 to {MAX_PAGE} is expected"),
         ));
     }
+    let filter = read_filter(names, &query)?;
+    let question = question(names, &query);
+    let cursors = &app.questions.cursors;
     let after = query
         .cursor
         .as_deref()
-        .map(|cursor| opened(names, cursor))
+        .map(|cursor| last_seen(&cursors.open(question, cursor)?))
         .transpose()?;
-    let filter = read_filter(names, &query)?;
     let at_least = revision_asked(headers)?;
     let mut tx = app.database().read().await?;
     let matched = Matched {
@@ -126,24 +127,38 @@ pub(in crate::api) async fn page(
         .await?;
     // What the replica has reached the database can have lost meanwhile.
     if at_least.is_some_and(|asked| revision < asked) {
-        return Err(revision_not_reached());
+        return Err(revision_not_reached(revision));
     }
     let last = tuples.last().filter(|_| more);
+    let cursor = last.map(|last| Cursor {
+        revision,
+        at: app.now(),
+        after: last.tuple.to_string(),
+    });
     let body = PageBody {
-        cursor: last.map(|last| URL_SAFE_NO_PAD.encode(names.show_tuple(&last.tuple))),
+        cursor: cursor.map(|cursor| cursors.seal(question, &cursor)),
         tuples: tuples.iter().map(|tuple| names.show(tuple)).collect(),
     };
     Ok((AnsweredAt(revision), Json(body)))
 }
 
-/// Where a page begins: behind a tuple that may be gone meanwhile. It says nothing but that, so it need not be signed.
-fn opened(names: &Names, cursor: &str) -> Result<Tuple, ApiError> {
-    let invalid = || ApiError::bad_request("This cursor is none").with_code("cursor_invalid");
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
-    let text = String::from_utf8(bytes).map_err(|_| invalid())?;
-    let (object, rest) = text.split_once('#').ok_or_else(invalid)?;
-    let (relation, subject) = rest.split_once('@').ok_or_else(invalid)?;
-    names.tuple(object, relation, subject).map_err(|_| invalid())
+/// What a cursor belongs to: this order, this service, and all that the query asks for but the length of a page.
+fn question(names: &Names, query: &ReadQuery) -> QuestionId {
+    // What is not asked for is as good as an empty text, which no filter takes.
+    let asked = [
+        &query.object_type,
+        &query.object_id,
+        &query.relation,
+        &query.subject_type,
+        &query.subject,
+    ];
+    let asked = asked.into_iter().map(|part| part.as_deref().unwrap_or_default());
+    QuestionId::of(["tuples", names.service().as_str()].into_iter().chain(asked))
+}
+
+/// Where a page begins: behind a tuple that may be gone meanwhile.
+fn last_seen(cursor: &Cursor) -> Result<Tuple, ApiError> {
+    cursor.after.parse().map_err(ApiError::internal)
 }
 
 /// The filter of a query.

@@ -32,7 +32,7 @@ use crate::problem::{ApiError, FieldError};
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-sentinel-model-version");
 
 /// The longest model in JSON, in bytes: the same model is several times as long there.
-const MAX_JSON: usize = 8 * MAX_MODEL;
+pub(super) const MAX_JSON: usize = 8 * MAX_MODEL;
 
 /// How often a model is drafted, while others write theirs.
 const ATTEMPTS: usize = 3;
@@ -151,8 +151,10 @@ impl TryFrom<String> for Version {
         if text == "current" {
             return Ok(Self::Current);
         }
-        let number = text.parse().ok().filter(|number| *number > 0);
+        let number = text.parse().ok().filter(|number: &u64| *number > 0);
+        // One spelling of each: `7`, and neither `07` nor `+7`.
         number
+            .filter(|number| number.to_string() == text)
             .map(Self::Number)
             .ok_or("a number from 1 on, or `current`, is expected")
     }
@@ -301,7 +303,7 @@ async fn told(
             let body = ReportBody::new(names, version, report, options);
             Ok((AnsweredAt(head), Json(body)).into_response())
         }
-        ModelOutcome::Refused(report) => Err(refused(names, &report)),
+        ModelOutcome::Refused(report) => Err(refused(names, &report).decided_at(head)),
         ModelOutcome::Outdated => Err(ApiError::internal(anyhow::anyhow!(
             "a model that is outdated is drafted anew"
         ))),
@@ -430,7 +432,16 @@ mod tests {
         let version = |text: &str| Version::try_from(text.to_owned());
         assert!(matches!(version("current"), Ok(Version::Current)));
         assert!(matches!(version("7"), Ok(Version::Number(7))));
-        for bad in ["", "0", "-1", "Current", "1.0", "99999999999999999999999"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "Current",
+            "1.0",
+            "01",
+            "+1",
+            "99999999999999999999999",
+        ] {
             assert!(version(bad).is_err(), "{bad}");
         }
     }

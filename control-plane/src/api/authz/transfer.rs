@@ -28,10 +28,10 @@ use super::names::Names;
 use super::scope::Scope;
 use super::tuples::PutBody;
 use crate::app::{App, revision_not_reached};
-use crate::commit::{AnsweredAt, Committed, REVISION_HEADER, published};
+use crate::commit::{AnsweredAt, Committed, published};
 use crate::extract::asking::Pass;
 use crate::extract::body::media_type;
-use crate::extract::{Asking, Json, Query};
+use crate::extract::{Asking, Json, Query, json};
 use crate::problem::{ApiError, FieldError};
 
 /// Where an import goes to: the one path whose bodies may be longer than others.
@@ -109,7 +109,7 @@ async fn export(
     let revision = first.revision;
     // What the replica has reached the database can have lost meanwhile.
     if asking.at_least().is_some_and(|asked| revision < asked) {
-        return Err(revision_not_reached());
+        return Err(revision_not_reached(revision));
     }
     let (out, pages) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
@@ -297,7 +297,7 @@ impl Import<'_> {
         // Of several lines about one tuple the last one counts, as it would in a batch of its own.
         let mut puts: HashMap<Tuple, (u64, RelationTuple)> = HashMap::new();
         for (number, line) in batch {
-            let put = serde_json::from_slice(line).map_err(|error| error.to_string());
+            let put = json::read(line).map_err(|error| error.to_string());
             match put.and_then(|put: PutBody| put.parse(&self.names)) {
                 Ok(put) => drop(puts.insert(put.tuple.clone(), (*number, put))),
                 Err(error) => errors.push((*number, error)),
@@ -314,12 +314,9 @@ impl Import<'_> {
             puts,
             ..TupleWrite::default()
         };
-        let relations = &self.app.access().relations;
         let faults = if errors.is_empty() {
-            let mut tx = self.app.database().write().await?;
-            match relations.write(&mut tx, self.names.service(), &asked, None).await {
+            match self.app.tuples.write(self.names.service(), asked, None).await {
                 Ok(written) => {
-                    tx.commit().await?;
                     self.written = self.written.saturating_add(written.written);
                     self.ended = self.ended.saturating_add(ended);
                     self.done = batch.last().map_or(self.done, |(number, _)| *number);
@@ -327,16 +324,15 @@ impl Import<'_> {
                     // Not faster than replicas follow.
                     return published(self.app, Some(written.revision)).await.map(drop);
                 }
-                Err(RelationError::Faults(faults)) => {
-                    tx.rollback().await?;
-                    faults
-                }
+                Err(RelationError::Faults(faults)) => faults,
                 Err(RelationError::Access(error)) => return Err(error.into()),
                 Err(other) => return Err(ApiError::internal(other)),
             }
         } else {
-            let mut tx = self.app.database().read().await?;
-            relations.faults(&mut tx, self.names.service(), &asked).await?
+            let relations = &self.app.access().relations;
+            relations
+                .faults(self.app.database(), self.names.service(), &asked)
+                .await?
         };
         let faults = faults.iter().filter_map(|fault| {
             // It ended since it was looked at: the next attempt leaves it out.
@@ -362,10 +358,6 @@ impl Import<'_> {
             self.done,
             self.done
         );
-        let error = error.with_detail(detail);
-        match HeaderValue::try_from(self.revision.to_string()) {
-            Ok(revision) => error.with_header(REVISION_HEADER, revision),
-            Err(_) => error,
-        }
+        error.with_detail(detail).decided_at(self.revision)
     }
 }

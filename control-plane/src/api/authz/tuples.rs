@@ -208,25 +208,17 @@ async fn write(
         .with_code("too_many_changes"));
     }
     let idempotency = idempotency(&headers, &body)?;
-    let parsed = Parsed::new(&names, &body);
-    let relations = &app.access().relations;
+    let mut parsed = Parsed::new(&names, &body);
     if !parsed.errors.is_empty() {
-        let mut tx = app.database().read().await?;
-        let faults = relations.faults(&mut tx, key.name(), &parsed.asked).await?;
+        let relations = &app.access().relations;
+        let faults = relations
+            .faults(app.database(), key.name(), &parsed.asked)
+            .await?;
         return Err(parsed.refuse(&names, &faults));
     }
-    let mut tx = app.database().write().await?;
-    let written = match relations
-        .write(&mut tx, key.name(), &parsed.asked, idempotency.as_ref())
-        .await
-    {
-        Ok(written) => written,
-        Err(error) => {
-            tx.rollback().await?;
-            return Err(refused(&names, parsed, error));
-        }
-    };
-    tx.commit().await?;
+    let asked = std::mem::take(&mut parsed.asked);
+    let written = app.tuples.write(key.name(), asked, idempotency).await;
+    let written = written.map_err(|error| refused(&names, parsed, error))?;
     let committed = published(&app, Some(written.revision)).await?;
     Ok((committed, Json(WrittenBody::from(written))))
 }
@@ -253,7 +245,11 @@ fn refused(names: &Names, parsed: Parsed, error: RelationError) -> ApiError {
     match error {
         RelationError::Access(error) => error.into(),
         RelationError::Faults(faults) => parsed.refuse(names, &faults),
-        RelationError::Precondition { index, must_exist } => {
+        RelationError::Precondition {
+            index,
+            must_exist,
+            revision,
+        } => {
             let index = parsed.place(FaultPlace::Preconditions, index);
             let what = if must_exist {
                 "the tuple does not exist"
@@ -269,6 +265,7 @@ fn refused(names: &Names, parsed: Parsed, error: RelationError) -> ApiError {
                 ["body", "preconditions", &index.to_string()],
                 what,
             )])
+            .decided_at(revision)
         }
         RelationError::KeyReused => ApiError::invalid(
             ["header", "idempotency-key"],

@@ -13,6 +13,7 @@ mod stream;
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -34,6 +35,7 @@ use crate::extract::bearer::single;
 use crate::extract::{Asking, Query};
 use crate::problem::ApiError;
 
+use places::Place;
 pub(crate) use places::Places;
 use stream::{Filter, Stream};
 
@@ -63,16 +65,18 @@ async fn watch(
     Query(query): Query<WatchQuery>,
 ) -> Result<Response, ApiError> {
     let scope = Scope::of(asking.key());
-    let kind = query.object_type.map(|name| scope.own_type(&name)).transpose();
-    let kind = kind.map_err(|error| ApiError::invalid(["query", "object_type"], error))?;
+    let kind = query
+        .object_type
+        .map(|name| known_type(&asking, &scope, &name))
+        .transpose()?;
     let after = last_seen(&headers)?
         .or(query.after)
         .unwrap_or_else(|| asking.state().revision());
     if after.epoch < asking.state().revision().epoch {
-        return Err(too_old());
+        return Err(asking.refused(too_old()));
     }
     app.state_for_question(Some(after)).await?;
-    let place = app.questions.watchers.enter(scope.service())?;
+    let place = Arc::new(app.questions.watchers.enter(scope.service())?);
     let (out, events) = mpsc::channel(QUEUE);
     let stream = Stream::new(
         app.clone(),
@@ -80,10 +84,11 @@ async fn watch(
         Filter::new(scope, kind),
         after,
         out,
-        place,
+        Arc::clone(&place),
     );
     // Whether the log reaches back that far is told by the status.
-    let first = stream.read().await?.ok_or_else(too_old)?;
+    let first = stream.read().await?;
+    let first = first.ok_or_else(|| asking.refused(too_old()))?;
     tokio::spawn(stream.run(first));
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
@@ -91,7 +96,35 @@ async fn watch(
         // nginx would collect the events.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((AnsweredAt(after), headers, Body::new(Events(events))).into_response())
+    let events = Events {
+        events,
+        _place: place,
+    };
+    Ok((AnsweredAt(after), headers, Body::new(events)).into_response())
+}
+
+/// The whole name of a type that the service's model has: of any other one there would never be anything to tell.
+fn known_type(asking: &Asking, scope: &Scope, name: &str) -> Result<String, ApiError> {
+    let place = ["query", "object_type"];
+    let kind = scope
+        .own_type(name)
+        .map_err(|error| ApiError::invalid(place, error))?;
+    let model = asking.state().graph().model();
+    if model.has_type(&kind) {
+        return Ok(kind);
+    }
+    let own = model.types().map(|kind| (scope.plain(kind), kind));
+    let known: Vec<String> = own
+        .filter(|(plain, kind)| plain != kind)
+        .map(|(plain, _)| format!("`{plain}`"))
+        .collect();
+    let message = if known.is_empty() {
+        format!("there is no type `{name}`: the service has no model with types of its own yet")
+    } else {
+        format!("there is no type `{name}`; the model has {}", known.join(", "))
+    };
+    let error = ApiError::invalid(place, message).with_code("unknown_type");
+    Err(asking.refused(error))
 }
 
 /// The revision in `Last-Event-ID`; `None` if there is none.
@@ -111,8 +144,12 @@ fn too_old() -> ApiError {
     )
 }
 
-/// The body of the answer.
-struct Events(mpsc::Receiver<Bytes>);
+/// The body of the answer. What waits in it takes its place until the client has it or is gone, also when the stream is
+/// over.
+struct Events {
+    events: mpsc::Receiver<Bytes>,
+    _place: Arc<Place>,
+}
 
 impl hyper::body::Body for Events {
     type Data = Bytes;
@@ -122,7 +159,7 @@ impl hyper::body::Body for Events {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let event = self.0.poll_recv(cx);
+        let event = self.events.poll_recv(cx);
         event.map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
     }
 }

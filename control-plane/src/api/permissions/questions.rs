@@ -120,7 +120,9 @@ async fn check(
         .collect::<Result<_, _>>()?;
     let graph = caller.user.state().graph();
     let user = caller.user.user();
-    let answers = permissions::check(graph, caller.service.name(), user, &questions)?;
+    let revision = caller.user.state().revision();
+    let answers = permissions::check(graph, caller.service.name(), user, &questions)
+        .map_err(|error| ApiError::from(error).decided_at(revision))?;
     for (question, _) in questions.iter().zip(&answers).filter(|(_, allowed)| !**allowed) {
         tracing::debug!(
             user.id = %user.id, workspace.id = %user.workspace, resource = %question.resource,
@@ -133,10 +135,7 @@ async fn check(
         .zip(answers)
         .map(|(item, allowed)| item.answered(allowed))
         .collect();
-    Ok((
-        AnsweredAt(caller.user.state().revision()),
-        Json(CheckAnswer { results }),
-    ))
+    Ok((AnsweredAt(revision), Json(CheckAnswer { results })))
 }
 
 async fn accessible(
@@ -158,11 +157,13 @@ async fn accessible(
         after: body.cursor,
     };
     let graph = caller.user.state().graph();
-    let found = permissions::accessible(graph, caller.service.name(), caller.user.user(), &listing)?;
+    let revision = caller.user.state().revision();
+    let found = permissions::accessible(graph, caller.service.name(), caller.user.user(), &listing)
+        .map_err(|error| ApiError::from(error).decided_at(revision))?;
     let answer = AccessibleAnswer {
         resource_ids: found.ids,
         has_full_access: found.has_full_access,
         cursor: found.next,
     };
-    Ok((AnsweredAt(caller.user.state().revision()), Json(answer)))
+    Ok((AnsweredAt(revision), Json(answer)))
 }

@@ -3,6 +3,7 @@
 mod check;
 mod consistency;
 mod lists;
+mod refusals;
 mod watch;
 
 use std::fmt::Write as _;

@@ -1,11 +1,14 @@
 //! The stream of changes: what is told, to whom, from where on, and when it ends.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Response;
 use sentinel_access::service_apps::ServiceAppChange;
 use sentinel_store::on_both_backends;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{Docs, MODEL};
 use crate::answer::send;
@@ -99,6 +102,44 @@ async fn refused(docs: &Docs, query: &str) -> (u16, String) {
     )
 }
 
+/// A client that asks for the stream and takes no more of it than its head.
+async fn reads_nothing(docs: &Docs) -> TcpStream {
+    let address: SocketAddr = docs
+        .app
+        .url
+        .trim_start_matches("http://")
+        .parse()
+        .expect("address");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let mut stream = socket.connect(address).await.expect("connected");
+    let head = format!(
+        "GET /authz/tuples/watch HTTP/1.1\r\nhost: {address}\r\nx-service-key: {}\r\n\r\n",
+        docs.key
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("the head"));
+    }
+    let status = String::from_utf8(answer).expect("text");
+    assert!(status.starts_with("HTTP/1.1 200 "), "{status}");
+    stream
+}
+
+/// Whether there is a place for one more stream.
+async fn has_room(docs: &Docs) -> bool {
+    let request = docs
+        .app
+        .get("/authz/tuples/watch")
+        .header("x-service-key", &docs.key);
+    match request.send().await.expect("answer").status().as_u16() {
+        200 => true,
+        429 => false,
+        other => panic!("{other}"),
+    }
+}
+
 on_both_backends! {
     async fn a_service_is_told_of_its_own_changes_as_they_come(store: TestStore) {
         let docs = Docs::start(store).await;
@@ -163,6 +204,8 @@ on_both_backends! {
             ("?object_type=wiki/folder".to_owned(), (422, "validation_failed")),
             ("?object_type=group".to_owned(), (422, "validation_failed")),
             ("?since=1.1".to_owned(), (422, "validation_failed")),
+            ("?object_type=house".to_owned(), (422, "unknown_type")),
+            (format!("?after=0{}.1", head.epoch), (422, "validation_failed")),
         ] {
             assert_eq!(refused(&docs, &query).await, (expected.0, expected.1.to_owned()), "{query}");
         }
@@ -230,6 +273,40 @@ on_both_backends! {
                 break;
             }
             assert!(tokio::time::Instant::now() < deadline, "a place that was left is free");
+        }
+    }
+
+    async fn a_reader_that_takes_nothing_is_cut_off_and_little_waits_for_him(store: TestStore) {
+        const CHANGES: usize = 30;
+        let docs = Docs::start(store).await;
+        let mut others = Vec::new();
+        for _ in 0..31 {
+            others.push(Watch::open(&docs.app, &docs.key, "?object_type=puzzle", None).await);
+        }
+        let mut slow = reads_nothing(&docs).await;
+        assert!(!has_room(&docs).await, "the last place is the slow reader's");
+        let mut told = 0;
+        for change in 0..CHANGES {
+            let tuples: Vec<String> = (0..1000).map(|number| format!("folder:{number:0>200}#viewer@person:{change:0>200}")).collect();
+            let tuples: Vec<&str> = tuples.iter().map(String::as_str).collect();
+            docs.write(&tuples).await;
+            told += tuples.iter().map(|tuple| tuple.len()).sum::<usize>();
+        }
+        // For as long as anything waits for him he has his place; that has an end though he never says a word.
+        let deadline = tokio::time::Instant::now() + 3 * PATIENCE;
+        let mut looks = tokio::time::interval(Duration::from_millis(100));
+        while !has_room(&docs).await {
+            assert!(tokio::time::Instant::now() < deadline, "the slow reader is cut off");
+            looks.tick().await;
+        }
+        let mut waited = Vec::new();
+        // An end that is an error is an end as well.
+        let _ = slow.read_to_end(&mut waited).await;
+        assert!(waited.len() < told / 2, "of {told} bytes {} were kept for him", waited.len());
+        // The others went on.
+        let written = docs.write(&["puzzle:1#stuck@person:ann"]).await;
+        for watch in &mut others {
+            assert_eq!(watch.changes().await.id, written);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod models;
+mod pages;
 mod transfer;
 mod tuples;
 

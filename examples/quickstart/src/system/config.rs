@@ -9,6 +9,9 @@ use super::{PROVIDER, State, Urls};
 use crate::provider::Client;
 use crate::scene::random_hex;
 
+/// The model of the service's own types, which its folders are judged by.
+pub const MODEL: &str = include_str!("docs.fga");
+
 /// How long the edge goes on deciding without the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Staleness {
@@ -93,6 +96,7 @@ pub(super) fn proxy(from: &Proxy<'_>) -> Result<PathBuf> {
          state_dir: {data}\n\
          max_staleness: {others}s\n\
          hosts: any\n\
+         models: {{ docs: ./docs.fga }}\n\
          upstreams:\n\
          \x20 docs: {{ url: {upstream}, assertion: true }}\n\
          {routes}",
@@ -105,6 +109,7 @@ pub(super) fn proxy(from: &Proxy<'_>) -> Result<PathBuf> {
         routes = routes(from.staleness.documents),
         upstream = from.urls.upstream,
     );
+    from.state.write("docs.fga", MODEL)?;
     from.state.write("edge.yaml", &text)
 }
 
@@ -126,6 +131,9 @@ fn routes(staleness: Duration) -> String {
          \x20   to: docs\n\
          \x20   require: {{ permission: \"docs/document/{{doc_id}}#edit\" }}\n\
          \x20   max_staleness: {documents}s\n\
+         \x20 - match: GET /folders/{{folder_id}}\n\
+         \x20   to: docs\n\
+         \x20   require: {{ permission: \"docs/folder:{{folder_id}}#can_read\" }}\n\
          \x20 - match: GET /about\n\
          \x20   to: docs\n\
          \x20   require: {{ role: viewer }}\n\
@@ -161,6 +169,7 @@ mod tests {
     fn the_policy_is_the_one_that_the_proxys_tests_damage() {
         let damaged = include_str!("../../../../proxy/tests/policies/quickstart.yaml");
         assert!(damaged.ends_with(&routes(Duration::from_secs(5))), "{damaged}");
+        assert_eq!(MODEL, include_str!("../../../../proxy/tests/policies/docs.fga"));
     }
 
     #[test]

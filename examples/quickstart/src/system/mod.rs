@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::time::{Instant, sleep};
 
 pub use child::{Child, Spec};
-pub use config::Staleness;
+pub use config::{MODEL, Staleness};
 pub use place::Ports;
 pub use programs::Programs;
 pub use state::{State, write_private};

@@ -1,4 +1,4 @@
-//! Chapter 4: forged identities and paths in disguise.
+//! Chapter 5: forged identities and paths in disguise.
 
 use anyhow::{Context as _, Result, ensure};
 use axum::http::Method;

@@ -4,6 +4,7 @@
 mod attacks;
 mod cast;
 mod documents;
+mod folders;
 mod freshness;
 mod outage;
 mod people;
@@ -109,6 +110,8 @@ impl<'a> Tour<'a> {
         let cast = documents::register(self, cast).await?;
         documents::read(self, &cast).await?;
         freshness::rounds(self, &cast).await?;
+        self.title("Folders, by the service's own rules");
+        folders::read(self, &cast).await?;
         self.title("Services");
         services::call(self, &cast).await;
         self.title("What must not get through");

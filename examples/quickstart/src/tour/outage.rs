@@ -1,4 +1,4 @@
-//! Chapter 6: the control plane goes away and comes back; the proxy crashes.
+//! Chapter 7: the control plane goes away and comes back; the proxy crashes.
 
 use std::time::Duration;
 

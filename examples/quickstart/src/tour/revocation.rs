@@ -1,4 +1,4 @@
-//! Chapter 5: a member is removed, a session is ended; both people come back afterwards.
+//! Chapter 6: a member is removed, a session is ended; both people come back afterwards.
 
 use anyhow::Result;
 

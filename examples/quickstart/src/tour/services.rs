@@ -1,4 +1,4 @@
-//! Chapter 3: routes that ask for a service key, or for a key and a user together.
+//! Chapter 4: routes that ask for a service key, or for a key and a user together.
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;

@@ -24,8 +24,8 @@ use crate::extract::asking::Pass;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long a reader may take nothing.
 const SLOW: Duration = Duration::from_secs(10);
-/// How many revisions are read from the log at once. Each may have a thousand changes, of all services.
-const BATCH: u32 = 4;
+/// How many revisions are read from the log at once. Each may have two thousand changes, of all services.
+const BATCH: u32 = 2;
 /// After how many revisions of the log a reader is told at least how far the stream is.
 const TELL_EVERY: u64 = 50;
 
@@ -38,7 +38,7 @@ pub(super) struct Stream {
     at: Revision,
     frames: broadcast::Receiver<Arc<Frame>>,
     out: mpsc::Sender<Bytes>,
-    _place: Place,
+    _place: Arc<Place>,
 }
 
 /// The stream is over: there is nobody to tell, or he may not be told any more.
@@ -83,7 +83,7 @@ impl Stream {
         filter: Filter,
         after: Revision,
         out: mpsc::Sender<Bytes>,
-        place: Place,
+        place: Arc<Place>,
     ) -> Self {
         // Before the log is read, so that nothing falls between the two.
         let frames = app.replication.frames();
