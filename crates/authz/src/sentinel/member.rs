@@ -18,7 +18,7 @@ use crate::{CheckError, Graph};
 /// A user in a workspace, as a graph knows them: whether or not he is a member.
 ///
 /// ```
-/// use sentinel_authz::sentinel::{self, Member, Permission, ResourceKind};
+/// use sentinel_authz::sentinel::{self, Member, Permission, ResourceWords};
 /// use sentinel_authz::{CheckError, Graph, TupleChange};
 /// use sentinel_core::WorkspaceRole;
 /// use sentinel_core::id::{UserId, WorkspaceId};
@@ -31,10 +31,8 @@ use crate::{CheckError, Graph};
 /// tuples.push(sentinel::membership(workspace, user, WorkspaceRole::Viewer));
 /// let graph = Graph::new(sentinel::model()).apply(tuples.iter().map(TupleChange::Put))?;
 ///
-/// // Once for a route.
-/// let documents = ResourceKind::new(&service, &kind);
-/// // For each request.
-/// let readme = Member::find_with_resource(&graph, workspace, user, &documents.named("readme"))?;
+/// let readme = ResourceWords::new(&service, &kind, "readme");
+/// let readme = Member::find_with_resource(&graph, workspace, user, &readme)?;
 /// assert_eq!(readme.member().role()?, Some(WorkspaceRole::Viewer));
 /// assert!(readme.may(Permission::View)? && !readme.may(Permission::Edit)?);
 /// # Ok(())

@@ -23,7 +23,7 @@ use crate::{Model, ServiceModelError};
 
 pub use ask::{accessible, has_role, is_member, may, may_act, role_of};
 pub use member::{Member, MemberAndAction, MemberAndResource};
-pub use named::{ActionWords, ResourceKind, ResourceWords, ServiceAction};
+pub use named::{ActionWords, ResourceWords};
 pub(crate) use numbers::Numbers;
 pub use project::{
     Grantee, ShareLevel, grant, group_in_workspace, group_member, membership, resource as resource_tuples,
