@@ -44,6 +44,7 @@ pub mod routes;
 pub mod serve;
 pub mod traffic;
 pub mod upstreams;
+pub mod workers;
 
 #[cfg(test)]
 mod testing;

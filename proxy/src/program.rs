@@ -20,6 +20,7 @@ use crate::doorway::Limits;
 use crate::relations::Wanted;
 use crate::routes::Table;
 use crate::serve::{self, Parts};
+use crate::workers::Workers;
 
 /// Runs until a signal ends it.
 ///
@@ -36,8 +37,9 @@ pub fn run(config: &Config) -> Result<()> {
         limits.connections = limits.connections,
         "this many connections are taken at once"
     );
+    // What is not a request: two threads, so that nobody waits at the door while the replica is brought up to date.
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(serve::threads())
+        .worker_threads(2)
         .thread_name("edge")
         .enable_all()
         .build()
@@ -52,6 +54,7 @@ async fn serve_until_signalled(config: &Config, limits: Limits) -> Result<()> {
         random: Arc::new(SystemRandom),
         asks: None,
         feed: None,
+        workers: Workers::for_each_core().context("the threads that serve requests cannot be started")?,
     };
     let follower = follower(config, &parts)?;
     parts.asks = Some(Arc::new(follower.asker()));

@@ -2,7 +2,8 @@
 //!
 //! Pingora's `Server` is not used. It would bind the listeners by itself and panic if it cannot, leave its upgrade socket
 //! in a shared directory unless told otherwise, and sleep through a fixed grace period on every stop. The accept loop
-//! ([`crate::doorway`]) is ours; behind it runs Pingora's proxy application with a `ServerConf` that is set here.
+//! ([`crate::doorway`]) and the threads ([`crate::workers`]) are ours; behind them runs Pingora's proxy application, one for
+//! each thread, with a `ServerConf` that is set here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::assertion::Assertions;
 use crate::authn::Authenticator;
 use crate::authn::issuers::{IssuerGauges, Issuers};
 use crate::doorway::tls::Encryption;
-use crate::doorway::{Behind, Door, Limits};
+use crate::doorway::{Behind, Entrance, Limits};
 use crate::edge::Edge;
 use crate::feed_counters::FeedCounters;
 use crate::forwarded::TrustedProxies;
@@ -36,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::policy_tests;
 use crate::relations::{Mismatch, Present, Wanted};
 use crate::routes::Table;
+use crate::workers::Workers;
 
 /// How long requests that are under way may take after the edge was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -52,6 +54,8 @@ pub struct Parts {
     pub asks: Option<Arc<dyn Ask>>,
     /// What whoever keeps the replica up to date is doing, if that is to be counted.
     pub feed: Option<watch::Receiver<FollowerStatus>>,
+    /// Who serves the requests.
+    pub workers: Workers,
 }
 
 /// An edge that listens.
@@ -63,6 +67,7 @@ pub struct Running {
     stop_operator: watch::Sender<bool>,
     door: JoinHandle<()>,
     operator: JoinHandle<()>,
+    _workers: Workers,
 }
 
 /// Binds the listeners and begins to serve.
@@ -143,8 +148,12 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     let (stop_door, stopping) = watch::channel(false);
     issuers.keep(&stopping)?;
     let (stop_operator, operator_stopping) = watch::channel(false);
-    let app: HttpProxy<Handler> = http_proxy(&Arc::new(server_conf(config)), Handler(Arc::clone(&edge)));
-    let served = Arc::new(Served::new(Arc::clone(&edge), Arc::new(app)));
+    let conf = Arc::new(server_conf(config));
+    let served = parts.workers.runtimes().map(|runtime| {
+        let app: HttpProxy<Handler> = http_proxy(&conf, Handler(Arc::clone(&edge)));
+        (runtime, Served::new(Arc::clone(&edge), Arc::new(app)))
+    });
+    let entrance = Arc::new(Entrance::new(served, &limits));
     let report = Arc::new(Report {
         edge,
         max_staleness: config.max_staleness,
@@ -152,12 +161,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     });
     tokio::spawn(watch_models(Arc::clone(&report.edge), stopping.clone()));
     let encrypted = encrypted_listener.zip(encryption);
-    let door = tokio::spawn(keep_door(
-        Door::new(served, limits),
-        plain_listener,
-        encrypted,
-        stopping,
-    ));
+    let door = tokio::spawn(keep_door(entrance, plain_listener, encrypted, stopping));
     let operator = tokio::spawn(admin::serve(admin_listener, report, operator_stopping));
     let shown = https.map(tracing::field::display);
     tracing::info!(listen.http = %http, listen.https = shown, listen.admin = %admin, "the edge is listening");
@@ -169,6 +173,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
         stop_operator,
         door,
         operator,
+        _workers: parts.workers,
     })
 }
 
@@ -203,19 +208,19 @@ impl Running {
 
 /// Lets clients in on both listeners, and ends when the last of them has gone.
 async fn keep_door<B: Behind>(
-    door: Arc<Door<B>>,
+    entrance: Arc<Entrance<B>>,
     plain: TcpListener,
     encrypted: Option<(TcpListener, Encryption)>,
     stop: watch::Receiver<bool>,
 ) {
     let mut listeners = JoinSet::new();
-    listeners.spawn(Arc::clone(&door).accept(plain, None, stop.clone()));
+    listeners.spawn(Arc::clone(&entrance).accept(plain, None, stop.clone()));
     if let Some((listener, encryption)) = encrypted {
         listeners.spawn(encryption.clone().follow_files(stop.clone()));
-        listeners.spawn(Arc::clone(&door).accept(listener, Some(encryption), stop));
+        listeners.spawn(Arc::clone(&entrance).accept(listener, Some(encryption), stop));
     }
     while listeners.join_next().await.is_some() {}
-    door.drained().await;
+    entrance.drained().await;
 }
 
 /// Tells the operator when the model of a service begins or ceases to have what a route asks for.
@@ -289,7 +294,6 @@ impl Status for Report {
 /// Pingora's settings. Those that concern its own server have no effect here, and are set so that they would do no harm.
 fn server_conf(config: &Config) -> ServerConf {
     ServerConf {
-        threads: threads(),
         // Tries, not retries: the first, and the most that a route may ask for.
         max_retries: 4,
         upgrade_sock: config
@@ -301,11 +305,6 @@ fn server_conf(config: &Config) -> ServerConf {
         daemon: false,
         ..ServerConf::default()
     }
-}
-
-/// One thread for each core.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

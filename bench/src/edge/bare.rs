@@ -8,7 +8,6 @@ use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
-use sentinel_proxy::serve::threads;
 
 struct Bare {
     upstream: SocketAddr,
@@ -29,7 +28,7 @@ impl ProxyHttp for Bare {
 pub fn run(dir: &Path, port: u16, upstream: SocketAddr) -> ! {
     let in_dir = |name: &str| dir.join(name).to_string_lossy().into_owned();
     let conf = ServerConf {
-        threads: threads(),
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         upgrade_sock: in_dir("upgrade.sock"),
         pid_file: in_dir("bare.pid"),
         ..ServerConf::default()

@@ -12,7 +12,8 @@ use sentinel_core::{Revision, SystemClock, SystemRandom};
 use sentinel_feed::{Replica, ReplicaState};
 use sentinel_proxy::cli::init_log;
 use sentinel_proxy::doorway::Limits;
-use sentinel_proxy::serve::{Parts, start_with, threads};
+use sentinel_proxy::serve::{Parts, start_with};
+use sentinel_proxy::workers::Workers;
 
 use super::world::World;
 
@@ -32,8 +33,7 @@ pub fn run(dir: &Path, tuples: usize) -> Result<()> {
     let facts = World::read(dir, tuples)?.facts()?;
     let revision = Revision { epoch: 1, number: 1 };
     let state = ReplicaState::from_snapshot(revision, facts)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads())
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?
@@ -47,6 +47,7 @@ pub fn run(dir: &Path, tuples: usize) -> Result<()> {
                 random: Arc::new(SystemRandom),
                 asks: None,
                 feed: None,
+                workers: Workers::for_each_core().context("the edge's threads cannot be started")?,
             };
             let _running = start_with(&config, parts, Limits::default()).await?;
             loop {

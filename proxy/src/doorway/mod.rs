@@ -1,14 +1,16 @@
-//! The door: accepts connections, encrypts them, and holds every client to what he may take, before Pingora sees anything.
+//! The doorway: accepts connections, hands each to a worker, encrypts it, and holds every client to what he may take, before
+//! Pingora sees anything.
 //!
 //! Pingora 0.9 has no cap on connections, no total deadline for a head, reads heads of up to 1 MiB, keeps idle connections
 //! for ever, repairs some heads without leaving a trace, and serves whatever HTTP/2 control frames a client likes to send.
-//! So accepting, TLS ([`tls`]), the reading of HTTP/1 heads (`http1`) and the driving of HTTP/2 connections (`http2`)
+//! So accepting ([`Entrance`]), TLS ([`tls`]), the reading of HTTP/1 heads (`http1`) and the driving of HTTP/2 connections (`http2`)
 //! are ours. Pingora is handed a head that passed [`crate::request::wire`] together with the connection, or an HTTP/2
 //! stream whose header block was counted before it was decoded.
 //!
 //! There is no HTTP/2 on the plaintext listener: a preface there is refused like any other odd request line.
 
 mod addresses;
+mod entrance;
 mod http1;
 mod http2;
 pub mod tls;
@@ -22,11 +24,11 @@ use ipnet::IpNet;
 use pingora::apps::HttpServerApp;
 use sentinel_config::edge;
 use sentinel_core::Denial;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-use self::addresses::Addresses;
+pub use self::entrance::Entrance;
 use self::tls::Encryption;
 use self::wire::Wire;
 use crate::request::HeadLimits;
@@ -131,72 +133,16 @@ pub trait Behind: Send + Sync + 'static {
     fn turned_away(&self, why: TurnedAway);
 }
 
-/// The door of an edge. Its limits hold for all listeners together.
+/// What stands between one worker's connections and its Pingora application.
 pub struct Door<B> {
     behind: Arc<B>,
     limits: Limits,
-    slots: Arc<Semaphore>,
-    addresses: Arc<Addresses>,
 }
 
 impl<B: Behind> Door<B> {
     /// A door in front of `behind`.
-    pub fn new(behind: Arc<B>, limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            slots: Arc::new(Semaphore::new(limits.connections)),
-            addresses: Addresses::new(limits.per_address, Arc::clone(&limits.exempt)),
-            behind,
-            limits,
-        })
-    }
-
-    /// Lets in who comes to `listener` until `stop` says so; encrypted if there is an `encryption`.
-    pub async fn accept(
-        self: Arc<Self>,
-        listener: TcpListener,
-        encryption: Option<Encryption>,
-        stop: watch::Receiver<bool>,
-    ) {
-        let mut stopping = stop.clone();
-        loop {
-            // The connection first, then room for it: a listener that waits for clients must not keep a place from another.
-            let next = async {
-                let accepted = listener.accept().await;
-                (accepted, Arc::clone(&self.slots).acquire_owned().await)
-            };
-            let (accepted, slot) = tokio::select! {
-                biased;
-                _ = stopping.wait_for(|stop| *stop) => return,
-                next = next => next,
-            };
-            let (connection, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    // Out of file descriptors, most likely: every further try would fail at once.
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            // INVARIANT: the semaphore is never closed.
-            let Ok(slot) = slot else { return };
-            let Some(counted) = self.addresses.count(peer.ip()) else {
-                self.behind.turned_away(TurnedAway::Crowd);
-                continue;
-            };
-            let (door, encryption, stop) = (Arc::clone(&self), encryption.clone(), stop.clone());
-            tokio::spawn(async move {
-                door.serve(connection, peer, encryption, stop).await;
-                drop((slot, counted));
-            });
-        }
-    }
-
-    /// Waits until everybody has gone; nobody may be let in any more.
-    pub async fn drained(&self) {
-        self.behind.app().http_cleanup().await;
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let _all = self.slots.acquire_many(all).await;
+    pub fn new(behind: Arc<B>, limits: Limits) -> Self {
+        Self { behind, limits }
     }
 
     async fn serve(

@@ -11,6 +11,7 @@ use sentinel_core::{Fact, ManualClock, SystemRandom};
 use sentinel_feed::{Ask, Replica, ReplicaState};
 use sentinel_proxy::doorway::Limits;
 use sentinel_proxy::serve::{Parts, Running, start_with};
+use sentinel_proxy::workers::Workers;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, watch};
@@ -150,6 +151,7 @@ impl World {
             random: Arc::new(SystemRandom),
             asks,
             feed: None,
+            workers: Workers::here(),
         };
         let running = start_with(&config, parts, limits).await.expect("started");
         Self {

@@ -48,10 +48,11 @@ impl Schema {
 
     /// Whether no relation depends on its own exclusion, in however many steps: then every question has an answer.
     pub(super) fn is_stratified(&self) -> bool {
-        // The largest number of exclusions on a way from each relation grows without end if the way is a circle.
+        // The largest number of exclusions on a way from each relation grows without end if the way is a circle: by one each
+        // time that it has gone round, which takes at most as many turns as there are relations.
         let relations: Vec<_> = self.relations().collect();
         let mut depth = vec![0_usize; relations.len()];
-        for _ in 0..=relations.len() {
+        for _ in 0..(relations.len() + 1).pow(2) {
             for (at, (_, _, expr)) in relations.iter().enumerate() {
                 let mut uses = Vec::new();
                 expr.uses(false, &mut uses);
