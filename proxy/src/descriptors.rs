@@ -5,7 +5,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process needs besides connections: listeners, the replica's files, the feed, the operator's connections.
+/// What the process needs besides: listeners, the replica's files, the feed, the operator's connections.
 const RESERVED: u64 = 128;
 /// One to the client and one to the service.
 const PER_CONNECTION: u64 = 2;
@@ -29,9 +29,12 @@ pub fn raise() -> Option<u64> {
     }
 }
 
-/// The cap on connections: `wanted`, or as many as the limit has room for, and one at the very least.
-pub fn connections(limit: Option<u64>, wanted: usize) -> usize {
-    let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(RESERVED) / PER_CONNECTION);
+/// The cap on connections: `wanted`, or as many as the limit has room for beside `kept` idle connections to services, and one
+/// at the very least.
+pub fn connections(limit: Option<u64>, kept: usize, wanted: usize) -> usize {
+    let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+    let besides = RESERVED.saturating_add(kept);
+    let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(besides) / PER_CONNECTION);
     usize::try_from(room)
         .unwrap_or(usize::MAX)
         .clamp(1, wanted.max(1))
@@ -43,11 +46,12 @@ mod tests {
 
     #[test]
     fn connections_fit_below_the_limit() {
-        assert_eq!(connections(None, 16_384), 16_384);
-        assert_eq!(connections(Some(1_048_576), 16_384), 16_384);
-        assert_eq!(connections(Some(1024), 16_384), 448);
-        assert_eq!(connections(Some(130), 16_384), 1);
-        assert_eq!(connections(Some(64), 16_384), 1);
+        assert_eq!(connections(None, 256, 16_384), 16_384);
+        assert_eq!(connections(Some(1_048_576), 256, 16_384), 16_384);
+        assert_eq!(connections(Some(1024), 256, 16_384), 320);
+        assert_eq!(connections(Some(1024), 0, 16_384), 448);
+        assert_eq!(connections(Some(130), 0, 16_384), 1);
+        assert_eq!(connections(Some(130), 256, 16_384), 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub(crate) struct FeedCounters {
     follower: watch::Receiver<FollowerStatus>,
     connected: IntGauge,
-    counters: [(IntCounter, Count); 4],
+    counters: [(IntCounter, Count); 5],
 }
 
 /// What a follower counts.
@@ -57,6 +57,13 @@ impl FeedCounters {
                     )?,
                     |status| status.merged,
                 ),
+                (
+                    IntCounter::new(
+                        "sentinel_edge_feed_failed_compactions_total",
+                        "Snapshots that came to nothing and were to make the journal on disk short.",
+                    )?,
+                    |status| status.failed_compactions,
+                ),
             ],
         })
     }
@@ -93,7 +100,7 @@ mod tests {
         let metrics = Metrics::new().expect("names are fine");
         let counters = FeedCounters::new(status).expect("names are fine");
         metrics.register(Box::new(counters)).expect("names are free");
-        let has = |lines: [&str; 5]| {
+        let has = |lines: [&str; 6]| {
             let text = metrics.text(&Replica::new()).expect("text");
             for line in lines {
                 assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
@@ -105,10 +112,12 @@ mod tests {
             "sentinel_edge_feed_snapshots_total 0",
             "sentinel_edge_feed_frames_total 0",
             "sentinel_edge_feed_merged_frames_total 0",
+            "sentinel_edge_feed_failed_compactions_total 0",
         ]);
         follower.send_modify(|status| {
             status.connected = true;
             (status.sessions, status.snapshots, status.frames, status.merged) = (2, 1, 7, 3);
+            status.failed_compactions = 4;
         });
         has([
             "sentinel_edge_feed_connected 1",
@@ -116,6 +125,7 @@ mod tests {
             "sentinel_edge_feed_snapshots_total 1",
             "sentinel_edge_feed_frames_total 7",
             "sentinel_edge_feed_merged_frames_total 3",
+            "sentinel_edge_feed_failed_compactions_total 4",
         ]);
     }
 }

@@ -28,9 +28,11 @@ use crate::workers::Workers;
 /// It cannot start.
 pub fn run(config: &Config) -> Result<()> {
     create_private(&config.state_dir)?;
+    let workers = Workers::for_each_core().context("the threads that serve requests cannot be started")?;
     let wanted = Limits::of(config);
+    let kept = serve::kept(&workers).saturating_mul(workers.len());
     let limits = Limits {
-        connections: descriptors::connections(descriptors::raise(), wanted.connections),
+        connections: descriptors::connections(descriptors::raise(), kept, wanted.connections),
         ..wanted
     };
     tracing::info!(
@@ -44,17 +46,17 @@ pub fn run(config: &Config) -> Result<()> {
         .enable_all()
         .build()
         .context("the runtime cannot be started")?
-        .block_on(serve_until_signalled(config, limits))
+        .block_on(serve_until_signalled(config, limits, workers))
 }
 
-async fn serve_until_signalled(config: &Config, limits: Limits) -> Result<()> {
+async fn serve_until_signalled(config: &Config, limits: Limits, workers: Workers) -> Result<()> {
     let mut parts = Parts {
         replica: Replica::new(),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         asks: None,
         feed: None,
-        workers: Workers::for_each_core().context("the threads that serve requests cannot be started")?,
+        workers,
     };
     let follower = follower(config, &parts)?;
     parts.asks = Some(Arc::new(follower.asker()));

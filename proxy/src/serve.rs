@@ -39,6 +39,8 @@ use crate::relations::{Mismatch, Present, Wanted};
 use crate::routes::Table;
 use crate::workers::Workers;
 
+/// How many idle connections to services are kept in all, and at least by each worker.
+const KEPT: (usize, usize) = (256, 16);
 /// How long requests that are under way may take after the edge was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -148,7 +150,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     let (stop_door, stopping) = watch::channel(false);
     issuers.keep(&stopping)?;
     let (stop_operator, operator_stopping) = watch::channel(false);
-    let conf = Arc::new(server_conf(config));
+    let conf = Arc::new(server_conf(config, kept(&parts.workers)));
     let served = parts.workers.runtimes().map(|runtime| {
         let app: HttpProxy<Handler> = http_proxy(&conf, Handler(Arc::clone(&edge)));
         (runtime, Served::new(Arc::clone(&edge), Arc::new(app)))
@@ -291,9 +293,16 @@ impl Status for Report {
     }
 }
 
+/// How many idle connections to services each of the workers keeps.
+pub fn kept(workers: &Workers) -> usize {
+    let (in_all, each) = KEPT;
+    in_all.checked_div(workers.len()).unwrap_or_default().max(each)
+}
+
 /// Pingora's settings. Those that concern its own server have no effect here, and are set so that they would do no harm.
-fn server_conf(config: &Config) -> ServerConf {
+fn server_conf(config: &Config, kept: usize) -> ServerConf {
     ServerConf {
+        upstream_keepalive_pool_size: kept,
         // Tries, not retries: the first, and the most that a route may ask for.
         max_retries: 4,
         upgrade_sock: config
@@ -326,10 +335,11 @@ mod tests {
         let text = "control_plane: { url: http://127.0.0.1:1, edge_key: k }\nstate_dir: /var/lib/edge\n";
         let config =
             sentinel_config::parse_edge(text, Path::new("edge.yaml"), &BTreeMap::new()).expect("accepted");
-        let conf = server_conf(&config);
+        let conf = server_conf(&config, 7);
         for file in [&conf.upgrade_sock, &conf.pid_file] {
             assert!(Path::new(file).starts_with("/var/lib/edge"), "{file}");
         }
         assert!(!conf.daemon);
+        assert_eq!(conf.upstream_keepalive_pool_size, 7);
     }
 }

@@ -52,6 +52,12 @@ impl Workers {
         }])
     }
 
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What each of them runs.
     pub fn runtimes(&self) -> impl Iterator<Item = Handle> {
         self.0.iter().map(|worker| worker.runtime.clone())
