@@ -7,6 +7,7 @@
 mod check;
 mod fga;
 mod replica;
+mod waiting;
 mod world;
 
 use std::fmt::Write as _;
@@ -87,6 +88,7 @@ pub fn run(only: &[String], heap: Heap) -> Result<Outcome> {
             let members = check::sentinel(graph, &world, workspaces, true, heap)?;
             let random = check::sentinel(graph, &world, workspaces, false, heap)?;
             lines.checks(name, &members, Some(&random), graph.len(), bytes);
+            lines.waiting(name, &members, bytes, graph.len())?;
         }
         if whole && loads {
             let load = replica::load(&state, heap)?;
@@ -178,6 +180,24 @@ impl Lines {
         self.say(&format!(
             "{line}; {allocating} of the checks allocate; {bytes:.1} B a tuple of {tuples}"
         ));
+    }
+
+    /// What the same number of bytes costs without any engine.
+    fn waiting(&mut self, name: &'static str, cost: &Cost, bytes: f64, tuples: usize) -> Result<()> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a heap's size"
+        )]
+        let read = waiting::read((bytes * tuples as f64) as usize)?;
+        self.add(name, "read_ns", read.value, "ns");
+        self.say(&format!(
+            "{name}: {} ns for one read that waits for another among as many bytes; a check takes {:.1} times that",
+            show(read, 0),
+            cost.p50.value / read.value
+        ));
+        Ok(())
     }
 
     fn load(&mut self, load: &replica::Load) {

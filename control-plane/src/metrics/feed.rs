@@ -11,6 +11,7 @@ pub struct FeedMetrics {
     everything: OfEdges,
     part: OfEdges,
     revisions: Histogram,
+    displaced: IntCounter,
     questions: IntCounterVec,
     open_questions: IntGauge,
 }
@@ -55,6 +56,10 @@ impl FeedMetrics {
             )
             .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0, 1024.0]),
         )?;
+        let displaced = IntCounter::new(
+            "sentinel_feed_displaced_total",
+            "Subscriptions that were ended because newer ones came with the same edge key",
+        )?;
         let questions = IntCounterVec::new(
             Opts::new(
                 "sentinel_feed_questions_total",
@@ -70,6 +75,7 @@ impl FeedMetrics {
         registry.register(Box::new(frames.clone()))?;
         registry.register(Box::new(bytes.clone()))?;
         registry.register(Box::new(revisions.clone()))?;
+        registry.register(Box::new(displaced.clone()))?;
         registry.register(Box::new(questions.clone()))?;
         registry.register(Box::new(open_questions.clone()))?;
         let of = |keeps: Keeps| OfEdges {
@@ -81,6 +87,7 @@ impl FeedMetrics {
             everything: of(Keeps::Everything),
             part: of(Keeps::Part),
             revisions,
+            displaced,
             questions,
             open_questions,
         })
@@ -108,6 +115,10 @@ impl Observer for FeedMetrics {
         self.revisions.observe(f64::from(revisions));
     }
 
+    fn displaced(&self) {
+        self.displaced.inc();
+    }
+
     fn open_questions(&self, change: i64) {
         self.open_questions.add(change);
     }
@@ -132,6 +143,7 @@ mod tests {
         feed.subscribers(Keeps::Everything, 1);
         feed.subscribers(Keeps::Everything, -1);
         feed.frame(Keeps::Part, 300, 7);
+        feed.displaced();
         feed.open_questions(1);
         feed.questions("behind");
         let text = String::from_utf8(metrics.text(&Replica::new()).expect("text")).expect("utf-8");
@@ -142,6 +154,7 @@ mod tests {
             r#"sentinel_feed_frame_bytes_total{kind="part"} 300"#,
             r#"sentinel_feed_frame_revisions_bucket{le="4"} 0"#,
             r#"sentinel_feed_frame_revisions_bucket{le="8"} 1"#,
+            "sentinel_feed_displaced_total 1",
             r#"sentinel_feed_questions_total{outcome="behind"} 1"#,
             "sentinel_feed_questions_open 1",
         ] {

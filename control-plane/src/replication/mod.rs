@@ -16,7 +16,7 @@ use sentinel_core::name::ServiceName;
 use sentinel_core::{Change, Revision};
 use sentinel_feed::{ApplyError, Frame, Replica, ReplicaState};
 use sentinel_store::{Database, Mark};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub use source::Source;
 
@@ -32,6 +32,8 @@ pub struct Replication {
     database: Database,
     replica: Replica,
     recent: Mutex<Recent>,
+    /// How often it could not be said any more that what comes continues what was there.
+    editions: watch::Sender<u64>,
 }
 
 struct Recent {
@@ -50,6 +52,7 @@ impl Replication {
         Self {
             database,
             replica: Replica::new(),
+            editions: watch::Sender::new(0),
             recent: Mutex::new(Recent {
                 mark: Mark::NOWHERE,
                 history: History::default(),
@@ -76,6 +79,18 @@ impl Replication {
             // A channel without a sender: the subscription ends at once.
             None => broadcast::channel(1).1,
         }
+    }
+
+    /// The edition of the history, as it changes: whoever tells somebody else what comes after a revision has to end when it
+    /// does, since the same numbers may mean something else from then on. It changes before anything of another history is
+    /// handed on.
+    pub(crate) fn editions(&self) -> watch::Receiver<u64> {
+        self.editions.subscribe()
+    }
+
+    /// What comes from now on does not continue what was there, as far as can be said.
+    fn end_edition(&self) {
+        self.editions.send_modify(|edition| *edition += 1);
     }
 
     fn frames_since(&self, revision: Revision) -> Option<Vec<Arc<Frame>>> {
@@ -142,6 +157,8 @@ impl Replication {
         recent.history.clear();
         recent.past.clear();
         self.replica.install(state);
+        // Once more, for whoever began since that was noticed, and began with the state before.
+        self.end_edition();
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {

@@ -104,6 +104,8 @@ impl Replication {
         let changes = match self.database.continue_from(known, BATCH).await? {
             Continuation::Changes(changes) => changes,
             Continuation::TooOld(head) => {
+                // First: who tells others what comes must not go on, whatever becomes of this.
+                self.end_edition();
                 // A head that went back means that commits were lost, and that what they said is not to be decided from any
                 // more.
                 if head < known.revision {
@@ -117,6 +119,7 @@ impl Replication {
                 return Ok(Look::More);
             }
             Continuation::Replaced(head) => {
+                self.end_edition();
                 // What the replica knows was never so in this history, and is not to be decided from any more.
                 self.replica.distrust();
                 if explained.replace(head) != Some(head) {
@@ -157,6 +160,7 @@ impl Replication {
     /// A change that does not apply means that state and log differ: nobody may decide from the state any more.
     async fn after(&self, error: &TailError) {
         if matches!(error, TailError::Apply(_)) {
+            self.end_edition();
             self.replica.distrust();
             if let Err(error) = self.reload().await {
                 tracing::error!(error = %chain(&error), "the replica cannot be loaded anew");

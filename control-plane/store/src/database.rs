@@ -169,15 +169,6 @@ impl Database {
         });
     }
 
-    /// Waits until there is a revision newer than `known`, and says the newest.
-    pub async fn wait_for_change(&self, known: Revision) -> Revision {
-        let mut head = self.subscribe();
-        // The sender lives as long as `self`, so that the wait can only end well.
-        head.wait_for(|head| *head > known)
-            .await
-            .map_or(known, |head| *head)
-    }
-
     /// Closes every connection, after what runs on them has ended.
     pub async fn close(&self) {
         // From this moment on nothing begins on any of them, whichever has ended first.

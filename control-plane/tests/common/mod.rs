@@ -25,7 +25,7 @@ use sentinel_control_plane::assemble::{ControlPlane, Services, Setup};
 use sentinel_control_plane::extract::client::TrustedProxies;
 use sentinel_control_plane::jobs::janitor::Keep;
 use sentinel_control_plane::serve::{Listeners, serve};
-use sentinel_core::id::{ClientAppId, ServiceAppId, UserId, WorkspaceId};
+use sentinel_core::id::{ClientAppId, EdgeId, ServiceAppId, UserId, WorkspaceId};
 use sentinel_core::{Clock, ManualClock, Random, SystemRandom, WorkspaceRole};
 use sentinel_feed::client::{Follower, FollowerConfig};
 use sentinel_feed::{Interest, Need};
@@ -217,6 +217,21 @@ impl TestApp {
         };
         app.settle().await;
         app
+    }
+
+    /// An edge that is let follow: its id and its key.
+    pub(crate) async fn enrol(&self, name: &str) -> (EdgeId, PlainEdgeKey) {
+        let feed_key = self.app.keys.feed_key().await.expect("key");
+        let key = PlainEdgeKey::generate(&SystemRandom, feed_key.verify_key());
+        let mut tx = self.app.database().begin().await.expect("tx");
+        let name = name.parse().expect("name");
+        let edges = &self.app.access().edges;
+        let edge = edges
+            .enrol(&mut tx, None, &name, key.digest().as_bytes())
+            .await
+            .expect("edge");
+        tx.commit().await.expect("commit");
+        (edge.id, key)
     }
 
     /// An edge's follower of this control plane.

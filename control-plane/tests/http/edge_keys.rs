@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use sentinel_core::SystemRandom;
 use sentinel_core::id::EdgeId;
 use sentinel_feed::Replica;
 use sentinel_store::on_both_backends;
-use sentinel_token::{AssertionKey, PlainEdgeKey};
+use sentinel_token::AssertionKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -23,22 +22,13 @@ struct Edge {
 
 impl Edge {
     async fn start(app: &TestApp, name: &str, announces: AssertionKey) -> Self {
-        let feed_key = app.app.keys.feed_key().await.expect("key");
-        let key = PlainEdgeKey::generate(&SystemRandom, feed_key.verify_key());
-        let mut tx = app.app.database().begin().await.expect("tx");
-        let name = name.parse().expect("name");
-        let edges = &app.app.access().edges;
-        let edge = edges
-            .enrol(&mut tx, None, &name, key.digest().as_bytes())
-            .await
-            .expect("edge");
-        tx.commit().await.expect("commit");
+        let (id, key) = app.enrol(name).await;
         let state = tempfile::tempdir().expect("directory");
         let replica = Replica::new();
         let follower = app.follower_announcing(key, state.path(), Some(announces));
         let following = tokio::spawn(follower.run(replica.clone(), std::future::pending()));
         let edge = Self {
-            id: edge.id,
+            id,
             replica,
             following,
             _state: state,

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sentinel_authz::sentinel::Permission;
-use sentinel_core::{SystemRandom, WorkspaceRole};
+use sentinel_core::WorkspaceRole;
 use sentinel_feed::client::Follower;
 use sentinel_feed::{Ask as _, Extent, Interest, Need, Question, Replica, Verdict};
 use sentinel_store::on_both_backends;
-use sentinel_token::PlainEdgeKey;
 use serde_json::json;
 
 use crate::common::TestApp;
@@ -20,20 +19,6 @@ fn docs() -> Interest {
         Extent::Of(BTreeSet::from(["docs".parse().expect("name")])),
         Extent::All,
     )
-}
-
-async fn enrol(app: &TestApp, name: &str) -> PlainEdgeKey {
-    let feed_key = app.app.keys.feed_key().await.expect("key");
-    let key = PlainEdgeKey::generate(&SystemRandom, feed_key.verify_key());
-    let mut tx = app.app.database().begin().await.expect("tx");
-    let name = name.parse().expect("name");
-    let edges = &app.app.access().edges;
-    edges
-        .enrol(&mut tx, None, &name, key.digest().as_bytes())
-        .await
-        .expect("edge");
-    tx.commit().await.expect("commit");
-    key
 }
 
 fn follow_of(follower: Follower) -> (Replica, tokio::task::JoinHandle<()>) {
@@ -67,7 +52,7 @@ on_both_backends! {
         let app = TestApp::start(store).await;
         let (ann, workspace, _) = app.owner("ann@example.com", "acme").await;
         let directory = tempfile::tempdir().expect("directory");
-        let key = enrol(&app, "edge").await;
+        let key = app.enrol("edge").await.1;
         let follower = app.follower_of(key, directory.path(), docs(), Vec::new());
         let asker = follower.asker();
         let (replica, following) = follow_of(follower);
@@ -109,7 +94,7 @@ on_both_backends! {
         let first = TestApp::start(store).await;
         first.owner("ann@example.com", "acme").await;
         let directories = [tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory")];
-        let keys = [enrol(&first, "edge-1").await, enrol(&first, "edge-2").await];
+        let keys = [first.enrol("edge-1").await.1, first.enrol("edge-2").await.1];
         let interests = [docs(), Interest::all()];
         let stop = std::sync::Arc::new(tokio::sync::Notify::new());
         let mut following = Vec::new();
@@ -145,7 +130,7 @@ on_both_backends! {
     async fn what_an_edges_routes_need_is_known_to_the_control_plane(store: TestStore) {
         let app = TestApp::start(store).await;
         let directory = tempfile::tempdir().expect("directory");
-        let key = enrol(&app, "edge").await;
+        let key = app.enrol("edge").await.1;
         let need = Need {
             route: "GET docs.example.com/folders/{folder_id}".into(),
             service: "docs".parse().expect("name"),

@@ -4,18 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::{Revision, SystemRandom};
+use sentinel_core::Revision;
 use sentinel_feed::{Digest, Replica, ReplicaState};
 use sentinel_store::testing::TestStore;
 use sentinel_store::{Mark, Redis, RedisConfig, execute, on_both_backends};
-use sentinel_token::PlainEdgeKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::common::{As, Options, TestApp};
 
 /// Waits for a condition, and gives up loudly.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !holds().await {
         assert!(tokio::time::Instant::now() < deadline, "{what}");
@@ -24,7 +23,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// The digest of what the tables say, which the replica must have reached by applying changes.
-async fn digest_of_tables(app: &TestApp) -> Digest {
+pub(crate) async fn digest_of_tables(app: &TestApp) -> Digest {
     let mut tx = app.app.database().read().await.expect("tx");
     let head = tx.head().await.expect("head");
     let mut facts = sentinel_access::facts(&mut tx).await.expect("facts");
@@ -40,7 +39,7 @@ async fn status(request: reqwest::RequestBuilder) -> u16 {
 
 /// As after a restored backup to which something else was written at once: everything after `back` was never so, and up to
 /// revision `number` other things were.
-async fn replace_history(app: &TestApp, back: Mark, number: u64) -> Revision {
+pub(crate) async fn replace_history(app: &TestApp, back: Mark, number: u64) -> Revision {
     let until = app.app.now() + Duration::from_hours(1);
     let mut tx = app.app.database().begin().await.expect("tx");
     let as_number = |number: u64| i64::try_from(number).expect("small");
@@ -82,18 +81,7 @@ async fn replace_history(app: &TestApp, back: Mark, number: u64) -> Revision {
 /// A running control plane and an edge are given another history, which has so many revisions more than the one they know.
 async fn replaced(store: TestStore, more: u64) {
     let app = TestApp::start(store).await;
-    let key = PlainEdgeKey::generate(
-        &SystemRandom,
-        app.app.keys.feed_key().await.expect("key").verify_key(),
-    );
-    let mut tx = app.app.database().begin().await.expect("tx");
-    let name = "edge".parse().expect("name");
-    let edges = &app.app.access().edges;
-    edges
-        .enrol(&mut tx, None, &name, key.digest().as_bytes())
-        .await
-        .expect("edge");
-    tx.commit().await.expect("commit");
+    let (_, key) = app.enrol("edge").await;
     let (directory, replica) = (tempfile::tempdir().expect("directory"), Replica::new());
     let follower = app.follower(key, directory.path());
     let following = tokio::spawn(follower.run(replica.clone(), std::future::pending()));
@@ -262,11 +250,7 @@ on_both_backends! {
 
     async fn an_edge_follows_over_the_same_port_until_its_key_is_withdrawn(store: TestStore) {
         let app = TestApp::start(store).await;
-        let key = PlainEdgeKey::generate(&SystemRandom, app.app.keys.feed_key().await.expect("key").verify_key());
-        let mut tx = app.app.database().begin().await.expect("tx");
-        let name = "edge".parse().expect("name");
-        let edge = app.app.access().edges.enrol(&mut tx, None, &name, key.digest().as_bytes()).await.expect("edge");
-        tx.commit().await.expect("commit");
+        let (edge, key) = app.enrol("edge").await;
         let directory = tempfile::tempdir().expect("directory");
         let replica = Replica::new();
         let following = tokio::spawn(app.follower(key, directory.path()).run(replica.clone(), std::future::pending()));
@@ -277,7 +261,7 @@ on_both_backends! {
         assert_eq!(replica.load().digest(), digest_of_tables(&app).await);
 
         let mut tx = app.app.database().begin().await.expect("tx");
-        app.app.access().edges.revoke(&mut tx, None, edge.id).await.expect("revoked");
+        app.app.access().edges.revoke(&mut tx, None, edge).await.expect("revoked");
         tx.commit().await.expect("commit");
         eventually("the edge is cut off", async || {
             replica.age().is_none_or(|age| age > Duration::from_secs(1))

@@ -9,13 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use sentinel_access::members::Authority;
+use sentinel_core::WorkspaceRole;
 use sentinel_core::WorkspaceRole::{Editor, Viewer};
 use sentinel_core::id::{ClientAppId, GroupId, ServiceAppId, SessionId, UserId, WorkspaceId};
-use sentinel_core::{SystemRandom, WorkspaceRole};
 use sentinel_feed::Replica;
 use sentinel_identity::{Context, Grant};
 use sentinel_store::on_both_backends;
-use sentinel_token::PlainEdgeKey;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, send};
@@ -332,16 +331,7 @@ impl Drop for Stage {
 
 impl Stage {
     async fn set(app: TestApp) -> Self {
-        let key = app.app.keys.feed_key().await.expect("key").verify_key();
-        let key = PlainEdgeKey::generate(&SystemRandom, key);
-        let mut tx = app.app.database().begin().await.expect("tx");
-        let name = "edge".parse().expect("name");
-        let edges = &app.app.access().edges;
-        edges
-            .enrol(&mut tx, None, &name, key.digest().as_bytes())
-            .await
-            .expect("edge");
-        tx.commit().await.expect("commit");
+        let (_, key) = app.enrol("edge").await;
         let state = tempfile::tempdir().expect("directory");
         let edge = Replica::new();
         let follower = app.follower(key, state.path());

@@ -9,8 +9,10 @@ mod breaker;
 mod credentials;
 mod download;
 mod error;
+mod renewal;
 mod session;
 mod sleep;
+mod subscription;
 mod transit;
 
 use std::path::PathBuf;
@@ -23,13 +25,14 @@ use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::sync::watch;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
 
-use crate::disk::{self, StateDir, Writer};
+use crate::disk::{self, OnFailure, StateDir, Writer};
 use crate::interest::{Interest, MAX_NAMED};
 use crate::machine;
 use crate::need::{MAX_NAME, MAX_NEEDS, Need};
 use crate::proto::feed_client::FeedClient;
 use crate::replica::Replica;
 use backoff::Backoff;
+use renewal::Stay;
 use session::Session;
 use sleep::Sleep;
 
@@ -98,6 +101,10 @@ pub struct FollowerStatus {
     pub frames: u64,
     /// How many of them led over more than one revision.
     pub merged: u64,
+    /// How many subscriptions took the place of another one on the same connection.
+    pub renewals: u64,
+    /// How many snapshots came to nothing that were to make the journal on disk short.
+    pub failed_compactions: u64,
     /// Why the last connection ended.
     pub last_error: Option<String>,
 }
@@ -109,6 +116,7 @@ pub struct Follower {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     status: watch::Sender<FollowerStatus>,
+    stay: Stay,
     /// The connection that is followed, for questions to go over as well; none while there is none.
     line: Arc<ArcSwapOption<FeedClient<Channel>>>,
 }
@@ -135,8 +143,19 @@ impl Follower {
             clock,
             random,
             status: watch::Sender::default(),
+            stay: Stay::default(),
             line: Arc::default(),
         })
+    }
+
+    /// With subscriptions that are renewed sooner.
+    #[cfg(test)]
+    pub(crate) fn staying(self, renewed_after: Duration, at_most: Duration) -> Self {
+        let stay = Stay {
+            renewed_after,
+            at_most,
+        };
+        Self { stay, ..self }
     }
 
     /// Asks the control plane what the replica cannot answer, over the connection of this follower while it runs.
@@ -189,7 +208,7 @@ impl Follower {
                 () = tokio::time::sleep(pause) => {}
             }
             if writer.is_none() {
-                writer = self.open_dir().await.map(|dir| Writer::start(dir, None));
+                writer = self.open_dir().await.map(|dir| self.writer(dir, None));
             }
         }
         self.line.store(None);
@@ -212,7 +231,7 @@ impl Follower {
             .inspect_err(|error| self.disk_failed(error))
             .unwrap_or_default()
             .filter(|restored| self.is_of_interest(restored.state.interest()));
-        let writer = Writer::start(dir, restored.as_ref());
+        let writer = self.writer(dir, restored.as_ref());
         if let Some(restored) = restored {
             tracing::info!(
                 revision = %restored.state.revision(),
@@ -226,6 +245,16 @@ impl Follower {
             }
         }
         Some(writer)
+    }
+
+    fn writer(&self, dir: StateDir, restored: Option<&disk::Restored>) -> Writer {
+        let status = self.status.clone();
+        let failed: OnFailure = Arc::new(move || count_failed_compaction(&status));
+        Writer::start(dir, restored, failed)
+    }
+
+    fn compaction_failed(&self) {
+        count_failed_compaction(&self.status);
     }
 
     /// Whether a stored state is of what this edge keeps now. From one that lacks something nobody is to decide.
@@ -250,6 +279,10 @@ impl Follower {
             "the state directory cannot be used: a restart without the control plane will know nothing"
         );
     }
+}
+
+fn count_failed_compaction(status: &watch::Sender<FollowerStatus>) {
+    status.send_modify(|status| status.failed_compactions += 1);
 }
 
 fn endpoint(config: &FollowerConfig) -> Result<Endpoint, InvalidFollower> {

@@ -8,6 +8,7 @@
 //! - `replica.contact`: the last signed heartbeat and when it came, so that the age of the state is known after a restart.
 
 mod contact;
+mod files;
 mod journal;
 mod look;
 mod restore;
@@ -27,7 +28,7 @@ pub(crate) use contact::Contact;
 pub use look::{Stored, stored};
 pub(crate) use restore::{Restored, restore};
 pub use seed::write_snapshot;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{OnFailure, Writer};
 
 const SNAPSHOT: &str = "replica.snapshot";
 const JOURNAL: &str = "replica.journal";

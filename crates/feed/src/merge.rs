@@ -34,22 +34,11 @@ pub(crate) fn last_words(changes: Vec<Change>) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::tuple;
+    use crate::testing::repeated_changes;
 
     #[test]
     fn only_the_last_word_on_each_fact_is_said() {
-        let folder = |until: u64| -> sentinel_core::Fact {
-            format!("expiring-tuple {until} docs/folder:a#viewer@user:b")
-                .parse()
-                .expect("a fact")
-        };
-        let changes = vec![
-            Change::Put(tuple("a", "b")),
-            Change::Put(folder(5)),
-            Change::Put(tuple("a", "c")),
-            Change::Delete(tuple("a", "b")),
-            Change::Put(folder(6)),
-        ];
+        let changes = repeated_changes();
         assert_eq!(last_words(changes.clone()), changes[2..]);
         assert_eq!(last_words(Vec::new()), Vec::new());
     }

@@ -33,6 +33,8 @@ use crate::replica::Replica;
 
 pub use observer::{Keeps, Observer};
 pub use outgoing::Outgoing;
+#[cfg(test)]
+pub(crate) use present::SUBSCRIPTIONS;
 pub use service::Service;
 
 /// Where the service is mounted, in the notation of axum 0.8: `router.route_service(PATH, service(source))`.

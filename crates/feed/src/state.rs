@@ -211,11 +211,6 @@ impl ReplicaState {
         &self.graph
     }
 
-    /// The permission model of a service; `None` if it has none of its own.
-    pub fn service_model(&self, service: &ServiceName) -> Option<&ModelFact> {
-        self.models.get(service)
-    }
-
     /// What is known of the service key with that SHA-256. Whether it has expired is for the caller to judge.
     pub fn service_key(&self, digest: &[u8; 32]) -> Option<&ServiceKeyFact> {
         self.service_keys.get(digest)
@@ -223,11 +218,6 @@ impl ReplicaState {
 
     /// The keys that tokens are verified with.
     pub fn keys(&self) -> &KeySet {
-        &self.keys
-    }
-
-    /// The same keys, to be kept beyond this state. The pointer is the same as long as the keys are.
-    pub fn shared_keys(&self) -> &Arc<KeySet> {
         &self.keys
     }
 

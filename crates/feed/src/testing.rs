@@ -11,7 +11,7 @@ pub(crate) use reader::{Reader, Word, docs, offered, settle};
 pub(crate) use relay::Relay;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use sentinel_core::{Fact, Revision};
+use sentinel_core::{Change, Fact, Revision};
 use sentinel_token::FeedVerifyKey;
 use sentinel_token::feed_key::signed_message;
 
@@ -66,6 +66,22 @@ pub(crate) fn tuple(group: &str, user: &str) -> Fact {
     format!("tuple group:{group}#member@user:{user}")
         .parse()
         .expect("a tuple")
+}
+
+/// Five changes about three facts: the last three are the last words on them.
+pub(crate) fn repeated_changes() -> Vec<Change> {
+    let folder = |until: u64| -> Fact {
+        format!("expiring-tuple {until} docs/folder:a#viewer@user:b")
+            .parse()
+            .expect("a fact")
+    };
+    vec![
+        Change::Put(tuple("a", "b")),
+        Change::Put(folder(5)),
+        Change::Put(tuple("a", "c")),
+        Change::Delete(tuple("a", "b")),
+        Change::Put(folder(6)),
+    ]
 }
 
 /// The model of a service in a fact's line.

@@ -2,6 +2,7 @@
 
 mod announcement;
 mod asking;
+mod compaction;
 mod cuts;
 mod encrypted;
 mod faults;
@@ -10,6 +11,8 @@ mod herd;
 mod merging;
 mod parts;
 mod queue;
+mod renewal;
 mod restart;
 mod rollback;
+mod sharing;
 mod slow;

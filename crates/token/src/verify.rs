@@ -3,8 +3,6 @@
 //! The signature is checked by `jsonwebtoken`; what it leaves open (critical headers, repeated members, types,
 //! required claims, size, time as an argument) is closed here. Revocation is not judged here.
 
-use std::time::Duration;
-
 use jsonwebtoken::Algorithm;
 use sentinel_core::clock::is_expired;
 use sentinel_core::id::{SessionId, TokenId, UserId};
@@ -20,7 +18,7 @@ use crate::key_set::KeySet;
 /// The longest token that is looked at.
 pub const MAX_TOKEN_BYTES: usize = 8192;
 
-/// The brand of the audiences, unless another one is set.
+/// The brand of the audiences: `sentinel:access` and so on.
 pub const DEFAULT_BRAND: &str = "sentinel";
 
 /// Claims whose token was verified: signature, issuer, audience, kind and time. Whether the token, its session or its
@@ -43,33 +41,15 @@ pub type VerifiedAdmin = Verified<AdminClaims>;
 #[derive(Debug, Clone)]
 pub struct Verifier {
     issuer: String,
-    brand: String,
-    leeway: Duration,
 }
 
 impl Verifier {
-    /// A verifier of the tokens of `issuer` (the control plane's public URL, exactly), without leeway, with the
-    /// audiences `sentinel:…`.
+    /// A verifier of the tokens of `issuer` (the control plane's public URL, exactly), with the audiences `sentinel:…`. It
+    /// forgives no clock that is wrong.
     pub fn new(issuer: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
-            brand: DEFAULT_BRAND.to_owned(),
-            leeway: Duration::ZERO,
         }
-    }
-
-    /// The same with the audiences of another brand: `<brand>:access` and so on.
-    #[must_use]
-    pub fn with_brand(mut self, brand: impl Into<String>) -> Self {
-        self.brand = brand.into();
-        self
-    }
-
-    /// The same, but forgiving clocks that differ by this much (at most 30 s).
-    #[must_use]
-    pub fn with_leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway.min(Duration::from_secs(30));
-        self
     }
 
     /// Verifies an access token.
@@ -131,7 +111,7 @@ impl Verifier {
         if standard.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
-        if !standard.aud.contains(&C::KIND.audience(&self.brand)) {
+        if !standard.aud.contains(&C::KIND.audience(DEFAULT_BRAND)) {
             return Err(TokenError::WrongAudience);
         }
         if standard.r#type != C::KIND.claim() {
@@ -140,11 +120,10 @@ impl Verifier {
         if standard.iat > standard.exp {
             return Err(TokenError::InvalidClaim);
         }
-        // Times in claims end with the year 9999, so adding and subtracting half a minute stays in range.
-        if is_expired(moment(standard.exp) + self.leeway, now) {
+        if is_expired(moment(standard.exp), now) {
             return Err(TokenError::Expired);
         }
-        if standard.nbf.is_some_and(|nbf| moment(nbf) - self.leeway > now) {
+        if standard.nbf.is_some_and(|nbf| moment(nbf) > now) {
             return Err(TokenError::NotYetValid);
         }
         Ok(())

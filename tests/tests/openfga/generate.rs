@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::schema::{Allowed, Expr, Form, Kind, Schema, allowed, computed, direct, except, from};
 
 /// Ids of every shape that the graph keeps in its own way.
-const IDS: [&str; 4] = [
+pub(crate) const IDS: [&str; 4] = [
     "a",
     "b",
     "018f4e7a-0000-7000-8000-000000000001",
@@ -21,7 +21,7 @@ const IDS: [&str; 4] = [
 const ROBOTS: [&str; 4] = ["ann", "bob", "018f4e7a-0000-7000-8000-000000000003", "eve"];
 
 /// The same for users, whose ids are Sentinel's.
-const USERS: [&str; 4] = [
+pub(crate) const USERS: [&str; 4] = [
     "018f4e7a-0000-7000-8000-000000000003",
     "018f4e7a-0000-7000-8000-000000000004",
     "018f4e7a-0000-7000-8000-000000000005",
@@ -32,10 +32,21 @@ const USERS: [&str; 4] = [
 const PEOPLE: [&str; 2] = ["user", "robot"];
 
 /// Types with relations. None is one of Sentinel's, which a service cannot define anew.
-const KINDS: [&str; 4] = ["team", "org", "folder", "doc"];
+pub(crate) const KINDS: [&str; 4] = ["team", "org", "folder", "doc"];
 
 /// The names of relations. Types share them, so that a tupleset may lead to several types that have the relation.
 const RELATIONS: [&str; 5] = ["member", "owner", "editor", "viewer", "banned"];
+
+/// The name of the relation that leads to other objects.
+const TUPLESET: &str = "parent";
+
+/// Every name that a relation of a service's own type may have.
+pub(crate) fn all_relations() -> BTreeSet<String> {
+    let folders = known::folders();
+    let by_hand = folders.relations().map(|(_, relation, _)| relation.to_owned());
+    let at_random = RELATIONS.into_iter().chain([TUPLESET]).map(str::to_owned);
+    by_hand.chain(at_random).collect()
+}
 
 /// Makes up one case.
 pub(crate) fn case(seed: u64, number: u64) -> Case {
@@ -135,7 +146,7 @@ pub(crate) fn any_schema(random: &mut Random, exclusion: bool, outside: &[&str])
         if writer.tupleset {
             let count = random.between(1, 3);
             let leads = random.some_of(&kinds, count);
-            definitions.push(("parent".to_owned(), direct(&leads)));
+            definitions.push((TUPLESET.to_owned(), direct(&leads)));
         }
         for name in relations {
             let depth = random.below(3);
@@ -190,7 +201,7 @@ impl Writer<'_> {
         let relation = *random.one_of(self.relations);
         if self.tupleset && random.percent(50) {
             let relation: &&str = random.one_of(&RELATIONS);
-            from(relation, "parent")
+            from(relation, TUPLESET)
         } else {
             computed(relation)
         }

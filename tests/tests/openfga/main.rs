@@ -1,5 +1,5 @@
 //! Our permission engine against OpenFGA's own, the program `fga`: on random models, tuples and questions both must give
-//! the same answers, and so must the replica of an edge.
+//! the same answers, and so must the replica of an edge, and the edge to a request.
 //!
 //! `cargo xtask openfga --cases N --seed S` compares as many cases as one likes.
 
@@ -14,9 +14,11 @@ mod models;
 mod ours;
 mod pinned;
 mod random;
+mod requests;
 mod schema;
 mod served;
 mod shrink;
+mod signer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +27,8 @@ use std::thread;
 use crate::case::{Answer, Case, Question};
 use crate::circle::Circles;
 use crate::compare::{Outcome, is_refused_by_them_alone, may_leave_open};
+use crate::ours::Everywhere;
+use crate::requests::Edge;
 
 /// How many cases there are if nothing else is said.
 const CASES: u64 = 2_200;
@@ -45,6 +49,10 @@ struct Tally {
     checks: u64,
     lists: u64,
     allowed: u64,
+    /// Checks that were asked of an edge as well, as requests.
+    requests: u64,
+    /// How many of them it let pass.
+    passed: u64,
     beyond_their_depth: u64,
     circles: u64,
     /// Models that OpenFGA alone refuses.
@@ -70,6 +78,7 @@ fn random_cases_have_the_same_answers() {
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
+                let mut edge = Edge::start();
                 loop {
                     let start = next.fetch_add(BATCH, Ordering::Relaxed);
                     if start >= cases {
@@ -78,7 +87,7 @@ fn random_cases_have_the_same_answers() {
                     let batch: Vec<Case> = (start..cases.min(start + BATCH))
                         .map(|number| generate::case(seed, number))
                         .collect();
-                    let found = compare_batch(&batch);
+                    let found = compare_batch(&batch, &mut edge);
                     tally.lock().unwrap_or_else(PoisonError::into_inner).add(found);
                 }
             });
@@ -86,7 +95,8 @@ fn random_cases_have_the_same_answers() {
     });
     let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "{} of {} cases from seed {seed} compared: {} checks ({} allowed) and {} lists; {} models refused by OpenFGA \
+        "{} of {} cases from seed {seed} compared: {} checks ({} allowed) and {} lists, {} of \
+         the checks as requests at an edge ({} let pass); {} models refused by OpenFGA \
          alone, {} questions beyond its depth, {} in circles, {} lists in which OpenFGA contradicts its own check; {} \
          differences",
         tally.compared(),
@@ -94,6 +104,8 @@ fn random_cases_have_the_same_answers() {
         tally.checks,
         tally.allowed,
         tally.lists,
+        tally.requests,
+        tally.passed,
         tally.refused,
         tally.beyond_their_depth,
         tally.circles,
@@ -124,44 +136,47 @@ fn random_cases_have_the_same_answers() {
     // The cases are worth something: both answers are common, and few questions are beyond comparison.
     let questions = tally.checks + tally.lists;
     assert!(tally.allowed * 10 > tally.checks && tally.allowed * 10 < tally.checks * 9);
+    assert!(tally.requests * 4 > tally.checks && tally.passed * 10 > tally.requests);
     assert!(tally.beyond_their_depth * 100 < questions && tally.circles * 10 < questions);
     assert!(tally.refused * 20 < tally.cases);
 }
 
 /// Compares some cases, and looks closer where they differ.
-fn compare_batch(cases: &[Case]) -> Tally {
+fn compare_batch(cases: &[Case], edge: &mut Edge) -> Tally {
     let mut tally = Tally::default();
-    let mut good: Vec<(&Case, Vec<Answer>)> = Vec::new();
+    let mut good: Vec<(&Case, Ours)> = Vec::new();
     for case in cases {
         tally.cases += 1;
-        match answers(case) {
+        match answers(case, edge) {
             Ok(answers) => good.push((case, answers)),
             Err(difference) => tally.differences.push(difference),
         }
+    }
+    let models: Vec<&Case> = good.iter().map(|(case, _)| *case).collect();
+    for refused in fga::refused(&models) {
+        tally.refuse(&mut good, &refused);
     }
     let verdict = loop {
         if good.is_empty() {
             break fga::Verdict::default();
         }
-        let asked: Vec<(&Case, &[Answer])> =
-            good.iter().map(|(case, answers)| (*case, &answers[..])).collect();
+        let asked: Vec<(&Case, &[Answer])> = good
+            .iter()
+            .map(|(case, ours)| (*case, &ours.answers[..]))
+            .collect();
         let dir = tempfile::tempdir().expect("a directory");
         match fga::ask(dir.path(), &asked) {
             Ok(verdict) => break verdict,
-            // One model or tuple that it does not take ends the whole run: once more without it.
-            Err(refused) => {
-                let at = good.iter().position(|(case, _)| case.number == refused.case);
-                let (case, _) = good.remove(at.expect("one of these cases"));
-                if is_refused_by_them_alone(&refused.error) {
-                    tally.refused += 1;
-                } else {
-                    tally.differences.push(shrink::refused(case, &refused.error));
-                }
-            }
+            // A tuple that it does not take ends the whole run: once more without it.
+            Err(refused) => tally.refuse(&mut good, &refused),
         }
     };
-    for (case, answers) in &good {
+    for (case, Ours { answers, decisions }) in &good {
         let circles = Circles::of(case);
+        for decision in decisions.iter().flatten() {
+            tally.requests += 1;
+            tally.passed += u64::from(decision.holds());
+        }
         for (question, ours) in case.questions.iter().zip(answers) {
             let theirs = fga::answer(&verdict, case, question, ours);
             let outcome = appeal::judge(case, &circles, question, ours, &theirs);
@@ -181,12 +196,22 @@ fn compare_batch(cases: &[Case]) -> Tally {
     tally
 }
 
-/// The answers of our engine, which must be the same in all places.
-fn answers(case: &Case) -> Result<Vec<Answer>, String> {
-    let [engine, others @ ..] = ours::everywhere(case).map_err(|error| shrink::refused(case, &error))?;
+/// What ours says to the questions of a case.
+struct Ours {
+    answers: Vec<Answer>,
+    /// The same again from an edge, for what can be asked there.
+    decisions: Vec<Option<Answer>>,
+}
+
+/// The answers of our engine, which must be the same in all places, and to requests.
+fn answers(case: &Case, edge: &mut Edge) -> Result<Ours, String> {
+    let Everywhere { places, edge: state } =
+        ours::everywhere(case).map_err(|error| shrink::refused(case, &error))?;
+    let [engine, others @ ..] = places;
     let circles = Circles::of(case);
     let mut answers = Vec::with_capacity(case.questions.len());
-    for question in &case.questions {
+    let decisions = edge.decide(&state, case);
+    for (question, decision) in case.questions.iter().zip(&decisions) {
         let (answer, open) = engine.answer_in_full(question);
         for other in &others {
             let (elsewhere, open_elsewhere) = other.answer_in_full(question);
@@ -194,6 +219,17 @@ fn answers(case: &Case) -> Result<Vec<Answer>, String> {
                 let place = other.place;
                 return Err(shrink::unequal(case, question, &answer, place, &elsewhere));
             }
+        }
+        if let Some(decision) = decision
+            && !same_in_both_places(&answer, decision)
+        {
+            return Err(shrink::unequal(
+                case,
+                question,
+                &answer,
+                "request at an edge",
+                decision,
+            ));
         }
         let is_open = matches!(answer, Answer::None(_)) || !open.is_empty();
         if is_open && !may_leave_open(&circles, question, &open) {
@@ -207,7 +243,7 @@ fn answers(case: &Case) -> Result<Vec<Answer>, String> {
         }
         answers.push(answer);
     }
-    Ok(answers)
+    Ok(Ours { answers, decisions })
 }
 
 /// Errors name types, which have the service's name before them at an edge.
@@ -219,6 +255,17 @@ impl Tally {
     /// Cases that both engines have answered.
     fn compared(&self) -> u64 {
         self.cases - self.refused
+    }
+
+    /// Takes a case away that OpenFGA does not take.
+    fn refuse(&mut self, good: &mut Vec<(&Case, Ours)>, refused: &fga::Refused) {
+        let at = good.iter().position(|(case, _)| case.number == refused.case);
+        let (case, _) = good.remove(at.expect("one of these cases"));
+        if is_refused_by_them_alone(&refused.error) {
+            self.refused += 1;
+        } else {
+            self.differences.push(shrink::refused(case, &refused.error));
+        }
     }
 
     fn count(&mut self, question: &Question, ours: &Answer, outcome: Outcome) {
@@ -236,6 +283,8 @@ impl Tally {
         self.cases += other.cases;
         self.checks += other.checks;
         self.lists += other.lists;
+        self.requests += other.requests;
+        self.passed += other.passed;
         self.allowed += other.allowed;
         self.beyond_their_depth += other.beyond_their_depth;
         self.circles += other.circles;

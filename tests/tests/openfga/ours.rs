@@ -17,7 +17,13 @@ use sentinel_token::feed_key::signed_message;
 use crate::case::{Answer, Case, Question, Triple};
 
 /// The service whose model a case's model is.
-const SERVICE: &str = "svc";
+pub(crate) const SERVICE: &str = "svc";
+
+/// Another service, whose types stand before the other's. No question is about them.
+const ANOTHER: (&str, &str) = (
+    "another",
+    "model\n  schema 1.1\ntype page\n  relations\n    define owner: [user]\n    define reader: [user, group#member] or owner\n",
+);
 
 /// When the questions are asked. Nothing here ends.
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -36,8 +42,15 @@ enum Asked {
     Contextual(Contextual),
 }
 
+/// Our engine in all places.
+pub(crate) struct Everywhere {
+    pub(crate) places: [Ours; 4],
+    /// What an edge knows then.
+    pub(crate) edge: ReplicaState,
+}
+
 /// Our engine in all places. The error says which one did not take the model or a tuple.
-pub(crate) fn everywhere(case: &Case) -> Result<[Ours; 4], String> {
+pub(crate) fn everywhere(case: &Case) -> Result<Everywhere, String> {
     let (stored, brought) = case.tuples.split_at(case.tuples.len() / 3);
     let with_context = bare(case, stored)
         .and_then(|graph| {
@@ -53,7 +66,7 @@ pub(crate) fn everywhere(case: &Case) -> Result<[Ours; 4], String> {
         graph: Asked::Graph(state.graph().clone()),
         own: own.clone(),
     };
-    Ok([
+    let places = [
         engine(case).map_err(|error| format!("the engine: {error}"))?,
         Ours {
             place: "engine, with most tuples brought by the question",
@@ -62,7 +75,8 @@ pub(crate) fn everywhere(case: &Case) -> Result<[Ours; 4], String> {
         },
         at_edge("edge", &state),
         at_edge("edge from a snapshot", &restarted),
-    ])
+    ];
+    Ok(Everywhere { places, edge: state })
 }
 
 /// The model and the tuples, and nothing else.
@@ -111,22 +125,22 @@ fn qualified(object: &str, own: &HashSet<String>) -> String {
     }
 }
 
-/// A replica at the end of a history: the model, then tuples in several changes, some of which are taken back.
+/// A replica at the end of a history: the model, then tuples in several changes, some of which are taken back. Meanwhile
+/// another service begins to have a model, and in every other case it ceases to.
 fn followed(case: &Case, own: &HashSet<String>) -> Result<ReplicaState, String> {
     let put = |tuples: Vec<Tuple>| tuples.into_iter().map(|tuple| Change::Put(Fact::Tuple(tuple)));
     let (early, late) = case.tuples.split_at(case.tuples.len() / 2);
     let passing = tuples(&case.passing, own);
     let mut batches = Vec::new();
     if !own.is_empty() || !case.beside_sentinel {
-        let model = ModelFact {
-            service: SERVICE.parse().map_err(|error| format!("{error}"))?,
-            version: 1,
-            // With the heading that every model has; what is Sentinel's is known without being said.
-            text: format!("model\n  schema 1.1\n{}", case.own),
-        };
-        batches.push(vec![Change::Put(Fact::Model(model))]);
+        // With the heading that every model has; what is Sentinel's is known without being said.
+        let text = format!("model\n  schema 1.1\n{}", case.own);
+        batches.push(vec![Change::Put(model(SERVICE, text))]);
     }
     batches.push(put(tuples(early, own)).chain(put(passing.clone())).collect());
+    let (service, text) = ANOTHER;
+    let another = model(service, text.to_owned());
+    batches.push(vec![Change::Put(another.clone())]);
     batches.push(
         passing
             .into_iter()
@@ -134,6 +148,9 @@ fn followed(case: &Case, own: &HashSet<String>) -> Result<ReplicaState, String> 
             .chain(put(tuples(late, own)))
             .collect(),
     );
+    if case.number.is_multiple_of(2) {
+        batches.push(vec![Change::Delete(another)]);
+    }
     let mut control_plane =
         ReplicaState::from_snapshot(revision(0), []).map_err(|error| error.to_string())?;
     let mut edge = control_plane.clone();
@@ -145,6 +162,14 @@ fn followed(case: &Case, own: &HashSet<String>) -> Result<ReplicaState, String> 
         edge = edge.apply(&sent(&frame)?).map_err(|error| error.to_string())?;
     }
     Ok(edge)
+}
+
+fn model(service: &str, text: String) -> Fact {
+    Fact::Model(ModelFact {
+        service: service.parse().expect("a name"),
+        version: 1,
+        text,
+    })
 }
 
 fn revision(number: u64) -> Revision {

@@ -30,7 +30,7 @@ fn by_hand(schema: Schema, tuples: &[&str], questions: Vec<Question>) -> Case {
 
 /// What both say to the questions of a case. Ours are the same in all places.
 fn both(case: &Case) -> Vec<(Answer, Answer)> {
-    let [engine, others @ ..] = ours::everywhere(case).expect("a good case");
+    let [engine, others @ ..] = ours::everywhere(case).expect("a good case").places;
     let ours: Vec<Answer> = case.questions.iter().map(|one| engine.answer(one)).collect();
     for other in &others {
         let elsewhere: Vec<Answer> = case.questions.iter().map(|one| other.answer(one)).collect();

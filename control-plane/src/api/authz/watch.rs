@@ -6,7 +6,10 @@
 //! - `heartbeat`: at once, and every five seconds. Its id is the revision up to which everything was told, so that whoever
 //!   comes back with it in `Last-Event-ID` does not go over the same revisions again.
 //!
-//! A stream ends when its key does, when the process stops, and when its reader does not keep up.
+//! - `end`: the history was replaced, so that revisions may mean something else than those that were told: whoever watches
+//!   reads everything anew. It has no id, so that nobody comes back with one of the old history by himself.
+//!
+//! A stream ends then, when its key does, when the process stops, and when its reader does not keep up.
 
 mod places;
 mod stream;
@@ -69,9 +72,11 @@ async fn watch(
         .object_type
         .map(|name| known_type(&asking, &scope, &name))
         .transpose()?;
+    // First, so that it is no older edition than the revision is of.
+    let editions = app.replication.editions();
     let after = last_seen(&headers)?
         .or(query.after)
-        .unwrap_or_else(|| asking.state().revision());
+        .unwrap_or_else(|| app.replica().load().revision());
     if after.epoch < asking.state().revision().epoch {
         return Err(asking.refused(too_old()));
     }
@@ -83,6 +88,7 @@ async fn watch(
         asking.pass(),
         Filter::new(scope, kind),
         after,
+        editions,
         out,
         Arc::clone(&place),
     );

@@ -13,7 +13,8 @@ mod statements;
 mod transactions;
 
 use sentinel_core::id::UserId;
-use sentinel_core::{Change, Fact, Random as _, SystemRandom};
+use sentinel_core::{Change, Fact, Random as _, Revision, SystemRandom};
+use sentinel_store::Database;
 use uuid::Uuid;
 
 /// A change that can be told from others by its number.
@@ -26,4 +27,11 @@ fn id() -> Uuid {
     let mut bytes = [0; 16];
     SystemRandom.fill(&mut bytes);
     Uuid::from_bytes(bytes)
+}
+
+/// Waits until there is a revision newer than `known`, and says the newest.
+async fn newer(db: &Database, known: Revision) -> Revision {
+    let mut head = db.subscribe();
+    let newest = head.wait_for(|head| *head > known).await;
+    *newest.expect("the database is there")
 }

@@ -6,7 +6,7 @@ use sentinel_core::Revision;
 use sentinel_store::{ChangesAfter, Database, StoreError, execute, fetch_scalar_all, on_both_backends};
 use uuid::Uuid;
 
-use crate::{change, id};
+use crate::{change, id, newer};
 
 const INSERT: &str = "INSERT INTO revocations (kind, id, until, created_at) VALUES ('token', $1, $2, $2)";
 
@@ -60,10 +60,14 @@ async fn read_on(db: &Database, mut known: Revision, count: u64) -> Revision {
             );
             known = logged.revision;
         }
-        db.wait_for_change(Revision {
-            number: known.number.min(end - 1),
-            ..known
-        })
+        let last = known.number.min(end - 1);
+        newer(
+            db,
+            Revision {
+                number: last,
+                ..known
+            },
+        )
         .await;
     }
     known

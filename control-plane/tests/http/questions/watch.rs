@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::Response;
 use sentinel_access::service_apps::ServiceAppChange;
+use sentinel_core::Revision;
 use sentinel_store::on_both_backends;
+use sentinel_store::testing::TestStore;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -13,6 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::{Docs, MODEL};
 use crate::answer::send;
 use crate::common::TestApp;
+use crate::replication::{digest_of_tables, eventually, replace_history};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +84,19 @@ impl Watch {
         }
     }
 
+    /// Waits until it is said that the history was replaced, which is the last word.
+    async fn ends_as_replaced(mut self) {
+        let end = loop {
+            let event = self.event().await.expect("it is told");
+            if event.kind != "heartbeat" {
+                break event;
+            }
+        };
+        assert_eq!((end.kind.as_str(), end.id.as_str()), ("end", ""));
+        assert_eq!(end.data["code"], "history_replaced");
+        assert!(self.event().await.is_none(), "nothing comes after that");
+    }
+
     /// Waits for the end, in which nothing but heartbeats may come.
     async fn ends(mut self) {
         while let Some(event) = self.event().await {
@@ -138,6 +154,36 @@ async fn has_room(docs: &Docs) -> bool {
         429 => false,
         other => panic!("{other}"),
     }
+}
+
+/// While a service is told, another history takes the place of what it was told, with so many revisions more.
+async fn ends_with_the_history(store: TestStore, more: u64) {
+    let docs = Docs::start(store).await;
+    let database = docs.app.app.database();
+    let back = database.read().await.expect("tx").mark().await.expect("mark");
+    docs.write(&["folder:1#viewer@person:ann"]).await;
+    docs.write(&["folder:2#viewer@person:ann"]).await;
+    docs.app.settle().await;
+    let mut idle = Watch::open(&docs.app, &docs.key, "", None).await;
+    let after = format!("?after={}", back.revision);
+    let mut told = Watch::open(&docs.app, &docs.key, &after, None).await;
+    let at = idle.event().await.expect("an event").id;
+    told.changes().await;
+    assert_eq!(told.changes().await.id, at);
+    let known: Revision = at.parse().expect("a revision");
+    let head = replace_history(&docs.app, back, known.number + more).await;
+    idle.ends_as_replaced().await;
+    told.ends_as_replaced().await;
+    let tables = digest_of_tables(&docs.app).await;
+    eventually("everything is loaded anew", async || {
+        let replica = docs.app.app.replica();
+        replica.is_ready() && replica.load().digest() == tables
+    })
+    .await;
+    // Who has read everything anew goes on from there.
+    let mut anew = Watch::open(&docs.app, &docs.key, &format!("?after={head}"), None).await;
+    let written = docs.write(&["folder:3#viewer@person:ann"]).await;
+    assert_eq!(anew.changes().await.id, written);
 }
 
 on_both_backends! {
@@ -225,8 +271,16 @@ on_both_backends! {
         let before = watch.event().await.expect("an event").id;
         docs.app.app.database().begin_new_epoch().await.expect("epoch");
         docs.app.settle().await;
-        watch.ends().await;
+        watch.ends_as_replaced().await;
         assert_eq!(refused(&docs, &format!("?after={before}")).await, (410, "revision_too_old".to_owned()));
+    }
+
+    async fn a_history_that_was_replaced_ends_the_stream(store: TestStore) {
+        ends_with_the_history(store, 3).await;
+    }
+
+    async fn a_history_of_as_many_revisions_ends_the_stream_all_the_same(store: TestStore) {
+        ends_with_the_history(store, 0).await;
     }
 
     async fn a_key_that_counts_no_more_ends_its_streams(store: TestStore) {

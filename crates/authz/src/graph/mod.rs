@@ -22,6 +22,7 @@ mod packed;
 mod paged;
 mod reach;
 mod recent;
+mod remodel;
 mod search;
 mod state;
 mod table;
@@ -135,23 +136,6 @@ impl Graph {
         self.inner.state.term(tuple)
     }
 
-    /// The same tuples under another model. Where it is equal to the one that they are under, the graph is the same too,
-    /// without any work.
-    ///
-    /// # Errors
-    ///
-    /// A tuple that the other model does not allow.
-    pub fn with_model(&self, model: Arc<Model>) -> Result<Self, InvalidTupleForModel> {
-        if *model == *self.inner.state.model {
-            return Ok(self.clone());
-        }
-        let mut state = State::new(model);
-        for (tuple, term) in self.terms() {
-            state.change(TupleChange::put(&tuple, term))?;
-        }
-        Ok(Self::from_parts(state, OnceLock::new()))
-    }
-
     /// Every tuple and how long it holds, in no particular order.
     pub fn terms(&self) -> impl Iterator<Item = (Tuple, Term)> + '_ {
         let state = &self.inner.state;
@@ -242,27 +226,6 @@ mod tests {
         let both = "doc:0#owner@user:bob doc:0#owner@user:bob";
         assert_eq!(explain("0", "both", "bob").as_deref(), Some(both));
         assert_eq!(explain("1", "viewer", "eve"), None);
-    }
-
-    #[test]
-    fn a_model_that_says_the_same_leaves_the_graph_as_it_is() {
-        let graph = graph(&["doc:1#owner@user:ann"]);
-        let under = |text: &str| {
-            let model = Arc::new(Model::parse(text).expect("a model"));
-            graph.with_model(model).expect("allowed tuples")
-        };
-        let same = under(&format!("# mine\n{MODEL}\n # all of it"));
-        assert!(Arc::ptr_eq(&same.inner, &graph.inner));
-        for (from, to) in [
-            ("viewer and owner", "viewer or owner"),
-            ("viewer and owner", "viewer and parent"),
-            ("[user, group#member]", "[user, user:*, group#member]"),
-            ("both", "each"),
-        ] {
-            let other = under(&MODEL.replace(from, to));
-            assert!(!Arc::ptr_eq(&other.inner, &graph.inner), "{to}");
-            assert_eq!(other.len(), 1);
-        }
     }
 
     #[test]

@@ -245,14 +245,16 @@ impl Names {
         self.nodes.add(Node { identity, edges }, references)
     }
 
-    /// The number that stands for everyone of a type.
-    pub(super) fn intern_everyone(&mut self, kind: TypeId) -> Option<u32> {
-        self.intern_identity(Identity {
+    /// The number that stands for everyone of a type, whether tuples mention them or not.
+    pub(super) fn add_everyone(&mut self, kind: TypeId) -> Option<u32> {
+        let number = self.intern_identity(Identity {
             tail: [0; 2],
             head: NO_HEAD,
             kind,
             form: Form::Everyone,
-        })
+        })?;
+        self.retain(number);
+        Some(number)
     }
 
     fn intern_identity(&mut self, identity: Identity) -> Option<u32> {

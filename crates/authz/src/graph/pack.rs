@@ -60,6 +60,25 @@ pub(super) fn compacted(state: &State) -> Option<State> {
     unpack(Arc::clone(&state.model), &Packed::read(&bytes).ok()?).ok()
 }
 
+/// The same tuples under another model, with new numbers. `None` where they do not go into bytes.
+///
+/// # Errors
+/// A tuple that the other model does not allow.
+pub(super) fn remodelled(state: &State, model: Arc<Model>) -> Result<Option<State>, InvalidTupleForModel> {
+    let mut bytes = Vec::new();
+    if pack(state, &mut bytes).is_none() {
+        return Ok(None);
+    }
+    let Ok(packed) = Packed::read(&bytes) else {
+        return Ok(None);
+    };
+    match unpack(model, &packed) {
+        Ok(state) => Ok(Some(state)),
+        Err(UnpackError::Model(refused)) => Err(refused),
+        Err(UnpackError::Malformed(_)) => Ok(None),
+    }
+}
+
 fn pack(state: &State, bytes: &mut Vec<u8>) -> Option<()> {
     let mut into = Writer(bytes);
     let model = &state.model;

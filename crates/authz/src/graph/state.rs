@@ -68,11 +68,7 @@ impl State {
         let mut names = Names::new();
         let mut everyone = Vec::new();
         for kind in model.type_ids() {
-            let number = names.intern_everyone(kind);
-            if let Some(number) = number {
-                names.retain(number);
-            }
-            everyone.push(number);
+            everyone.push(names.add_everyone(kind));
         }
         Self {
             model,
@@ -89,6 +85,47 @@ impl State {
     pub(super) fn fill(&mut self, pairs: Table<Pair>, len: usize) {
         self.pairs = pairs;
         self.len = len;
+    }
+
+    /// The same tuples under a model that has the numbers of this one's, and more behind them.
+    ///
+    /// # Errors
+    /// A tuple that the other model does not allow.
+    pub(super) fn under(&self, model: Arc<Model>) -> Result<Self, InvalidTupleForModel> {
+        let narrower = model.narrower_than(&self.model);
+        if !narrower.is_empty() {
+            let is_refused = |link: &Link| {
+                narrower.contains(&link.edge.relation) && self.takes(&model, link) != Some(true)
+            };
+            for link in self.links().filter(is_refused) {
+                // INVARIANT: every link was made from a tuple.
+                if let Some(tuple) = self.tuple(link) {
+                    model.validate(&tuple)?;
+                }
+            }
+        }
+        let mut names = self.names.clone();
+        let mut everyone = self.everyone.to_vec();
+        for kind in model.type_ids().skip(everyone.len()) {
+            everyone.push(names.add_everyone(kind));
+        }
+        Ok(Self {
+            model,
+            names,
+            everyone: everyone.into(),
+            ..self.clone()
+        })
+    }
+
+    /// Whether a model with the numbers of this one's takes a tuple.
+    fn takes(&self, model: &Model, link: &Link) -> Option<bool> {
+        let subject = self.names.node(link.edge.subject)?;
+        let form = match link.edge.userset {
+            RelationId::NONE if subject.is_everyone() => Form::Wildcard,
+            RelationId::NONE => Form::Object,
+            userset => Form::Userset(userset),
+        };
+        Some(model.relation(link.edge.relation)?.takes(subject.kind(), form))
     }
 
     /// For how many plain tuples there is room.

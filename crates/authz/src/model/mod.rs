@@ -11,6 +11,7 @@ mod measure;
 mod order;
 mod parser;
 mod print;
+mod renumber;
 mod shortcut;
 mod views;
 

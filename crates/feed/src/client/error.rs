@@ -21,6 +21,14 @@ pub enum FollowError {
     /// The control plane does not know the edge's key.
     #[error("the control plane does not know this edge's key (any more): enrol the edge again")]
     NotEnrolled,
+    /// Somebody else came with the same edge key, and came again.
+    #[error(
+        "newer subscriptions came with this edge's key: if another edge was given the same one, enrol it by itself"
+    )]
+    Displaced,
+    /// Another subscription could not be begun for so long that the present one is not to be believed any more.
+    #[error("the subscription could not be renewed in time")]
+    NotRenewed,
     /// Nothing was heard for too long.
     #[error("nothing was heard from the control plane for {} s", .0.as_secs())]
     Silent(Duration),
@@ -93,10 +101,10 @@ impl From<SnapshotError> for FollowError {
 
 impl From<tonic::Status> for FollowError {
     fn from(status: tonic::Status) -> Self {
-        if status.code() == tonic::Code::Unauthenticated {
-            Self::NotEnrolled
-        } else {
-            Self::Refused(Box::new(status))
+        match status.code() {
+            tonic::Code::Unauthenticated => Self::NotEnrolled,
+            tonic::Code::Aborted => Self::Displaced,
+            _ => Self::Refused(Box::new(status)),
         }
     }
 }
@@ -108,6 +116,7 @@ impl FollowError {
             Self::Message(_)
             | Self::NotApplicable(_)
             | Self::NotEnrolled
+            | Self::Displaced
             | Self::Snapshot(_)
             | Self::Older { .. } => Duration::from_secs(30),
             _ => Duration::from_secs(2),
@@ -121,6 +130,7 @@ impl FollowError {
             Self::Connect(_)
                 | Self::Refused(_)
                 | Self::Silent(_)
+                | Self::NotRenewed
                 | Self::Ended
                 | Self::Slept(_)
                 | Self::SetBack(_)

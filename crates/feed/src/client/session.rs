@@ -20,15 +20,16 @@ use std::time::Duration;
 
 use sentinel_core::{Change, Fact, Revision};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
+use tonic::Request;
 use tonic::transport::Channel;
-use tonic::{Request, Streaming};
 
 use super::Follower;
 use super::credentials::authorized;
 use super::download::{Downloaded, download};
 use super::error::FollowError;
-use super::transit::Transit;
+use super::renewal::{Asking, Edge, Renewal};
+use super::subscription::Subscription;
 use crate::disk::{Contact, Writer};
 use crate::frame::{Frame, Heartbeat};
 use crate::interest::Interest;
@@ -45,10 +46,7 @@ use crate::state::ApplyError;
 /// How long the control plane may say nothing, or be late.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// How long it may take to answer that it takes a subscription, which it does before it loads anything.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// How long its first word to a subscription may take after that while the connection lives, which pings find out: one that was just
+/// How long its first word may take after it took a subscription, while the connection lives, which pings find out: one that was just
 /// started may have a lot to load before it can say anything.
 const FIRST_WORD: Duration = Duration::from_secs(20);
 
@@ -60,10 +58,6 @@ const CONTACT: Duration = Duration::from_secs(1);
 
 /// How often a snapshot is fetched only to make the journal short.
 const COMPACT: Duration = Duration::from_mins(1);
-
-/// How long a subscription stays. How late messages are is told by the steady clocks of two machines since it began, and
-/// no two clocks go alike: at 100 ppm they are a third of a second apart after an hour.
-const RENEW: Duration = Duration::from_hours(1);
 
 /// A connection that was in touch for so long ended for a reason of its own, whatever it was.
 const STEADY: Duration = Duration::from_secs(1);
@@ -82,16 +76,6 @@ pub(super) struct Session<'a> {
     compacted: Option<Instant>,
 }
 
-/// What belongs to one subscription.
-struct Stream<'w> {
-    writer: Option<&'w Writer>,
-    nonce: [u8; 16],
-    sequence: u64,
-    transit: Transit,
-    /// Since when the control plane has been behind the replica.
-    behind_since: Option<Instant>,
-}
-
 impl<'a> Session<'a> {
     pub(super) fn new(follower: &'a Follower, replica: Replica) -> Self {
         Self {
@@ -108,6 +92,10 @@ impl<'a> Session<'a> {
 
     /// Whether the connection that ended was a good one, so that the next try need not wait.
     pub(super) fn was_good(&self, error: &FollowError) -> bool {
+        // Two edges with one key would take each other's place without end.
+        if matches!(error, FollowError::Displaced) {
+            return false;
+        }
         let steady = self.in_touch_since.is_some_and(|since| since.elapsed() >= STEADY);
         steady || (self.progressed && error.is_loss())
     }
@@ -138,87 +126,98 @@ impl<'a> Session<'a> {
     async fn follow(&mut self, writer: Option<&Writer>) -> Result<Infallible, FollowError> {
         let connected = machine::connect(&self.follower.endpoint).await;
         let channel = connected.map_err(FollowError::Connect)?;
-        let mut client = FeedClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        let client = FeedClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
         self.follower.line.store(Some(Arc::new(client.clone())));
         if self.needs_snapshot || self.replica.load().revision() == Revision::ZERO {
             self.fetch_snapshot(client.clone(), writer).await?;
         }
         let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
+        let mut present = self.ask(&client).0.await?;
+        let mut renewal = self.renewal();
         let mut patience = FIRST_WORD;
+        let mut silence = pin!(sleep(patience));
         loop {
-            let (mut stream, mut messages) = self.subscribe(&mut client, writer).await?;
-            let mut anew = pin!(sleep(self.stay()));
-            // One that was heard on this connection has loaded: begun anew, it is silent for no longer than before.
-            let mut silence = pin!(sleep(patience));
-            loop {
-                tokio::select! {
-                    // In this order: what is random in a run comes from `Random` and from nowhere else.
-                    biased;
-                    () = &mut anew => break,
-                    Some(downloaded) = compaction.join_next() => compacted(downloaded, writer),
-                    message = messages.message() => {
-                        let message = message?.ok_or(FollowError::Ended)?;
-                        patience = SILENCE;
-                        silence.as_mut().reset(Instant::now() + patience);
-                        self.on_message(message, &mut stream).await?;
+            tokio::select! {
+                // In this order: what is random in a run comes from `Random` and from nowhere else.
+                biased;
+                joined = renewal.joined(self.as_edge(), || self.ask(&client)) => {
+                    let (next, word) = joined?;
+                    present = next;
+                    renewal = self.renewal();
+                    patience = SILENCE;
+                    self.follower.status.send_modify(|status| status.renewals += 1);
+                    silence.as_mut().reset(Instant::now() + patience);
+                    if let Some(word) = word {
+                        self.on_message(word, &mut present, writer).await?;
                     }
-                    () = &mut silence => return Err(FollowError::Silent(patience)),
                 }
-                if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
-                    let (client, request) = (client.clone(), self.snapshot_request());
-                    let key = *self.follower.config.edge_key.feed_key();
-                    let interest = self.interest().clone();
-                    compaction.spawn(async move { download(client, request, &key, &interest).await });
+                Some(downloaded) = compaction.join_next() => self.compacted(downloaded, writer),
+                message = present.next() => {
+                    let message = message?;
+                    patience = SILENCE;
+                    silence.as_mut().reset(Instant::now() + patience);
+                    self.on_message(message, &mut present, writer).await?;
                 }
+                () = &mut silence => return Err(FollowError::Silent(patience)),
+            }
+            if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
+                let (client, request) = (client.clone(), self.snapshot_request());
+                let key = *self.follower.config.edge_key.feed_key();
+                let interest = self.interest().clone();
+                compaction.spawn(async move { download(client, request, &key, &interest).await });
             }
         }
     }
 
-    /// Subscribes from where the replica stands.
-    async fn subscribe<'w>(
-        &self,
-        client: &mut FeedClient<Channel>,
-        writer: Option<&'w Writer>,
-    ) -> Result<(Stream<'w>, Streaming<Message>), FollowError> {
-        let stream = Stream {
-            writer,
-            nonce: self.nonce(),
-            sequence: 0,
-            transit: Transit::new(),
-            behind_since: None,
-        };
-        let Revision { epoch, number } = self.replica.load().revision();
-        let request = self.authorized(SubscribeRequest {
+    /// Asks for a subscription from where the replica stands.
+    fn ask(&self, client: &FeedClient<Channel>) -> (Asking, Revision) {
+        let at = self.replica.load().revision();
+        let Revision { epoch, number } = at;
+        let request = SubscribeRequest {
             epoch,
             revision: number,
-            nonce: stream.nonce.to_vec().into(),
             assertion_key: self.announced().into(),
             interest: self.interest().to_proto(),
             needs: self.follower.config.needs.iter().map(Need::to_proto).collect(),
-        });
-        let answered = timeout(ANSWER, client.subscribe(request)).await;
-        let messages = answered.map_err(|_| FollowError::Silent(ANSWER))??.into_inner();
-        Ok((stream, messages))
+            ..SubscribeRequest::default()
+        };
+        let (client, key, nonce) = (
+            client.clone(),
+            self.follower.config.edge_key.clone(),
+            self.nonce(),
+        );
+        let asking = async move { Subscription::open(client, &key, nonce, request).await };
+        (Box::pin(asking), at)
     }
 
-    /// How long a subscription stays before it is begun anew: between a half and the whole of [`RENEW`], so that not all
-    /// edges do so together.
-    fn stay(&self) -> Duration {
-        let mut byte = [0];
-        self.follower.random.fill(&mut byte);
-        RENEW / 2 + (RENEW / 2) * u32::from(byte[0]) / 255
+    fn renewal(&self) -> Renewal {
+        Renewal::begin(self.follower.stay, &*self.follower.random)
     }
 
-    async fn on_message(&mut self, message: Message, stream: &mut Stream<'_>) -> Result<(), FollowError> {
+    fn as_edge(&self) -> Edge<'_> {
+        Edge {
+            replica: &self.replica,
+            key: self.follower.config.edge_key.feed_key(),
+            interest: self.interest().fingerprint(),
+            random: &*self.follower.random,
+        }
+    }
+
+    async fn on_message(
+        &mut self,
+        message: Message,
+        present: &mut Subscription,
+        writer: Option<&Writer>,
+    ) -> Result<(), FollowError> {
         match message.message {
-            Some(Word::Frame(signed)) => self.on_frame(Signed::from_proto(signed), stream).await,
-            Some(Word::Heartbeat(signed)) => self.on_heartbeat(Signed::from_proto(signed), stream),
+            Some(Word::Frame(signed)) => self.on_frame(Signed::from_proto(signed), writer).await,
+            Some(Word::Heartbeat(signed)) => self.on_heartbeat(Signed::from_proto(signed), present, writer),
             Some(Word::Reset(_)) => Err(FollowError::Reset),
             None => Err(FollowError::Protocol("a message must not be empty")),
         }
     }
 
-    async fn on_frame(&mut self, signed: Signed, stream: &Stream<'_>) -> Result<(), FollowError> {
+    async fn on_frame(&mut self, signed: Signed, writer: Option<&Writer>) -> Result<(), FollowError> {
         let key = self.follower.config.edge_key.feed_key();
         let frame = Frame::open_for(&signed, key, self.interest().fingerprint())?;
         if frame.from < self.replica.load().revision() {
@@ -233,7 +232,7 @@ impl<'a> Session<'a> {
         })?;
         self.replica.note_head(frame.to);
         self.progressed = true;
-        if let Some(writer) = stream.writer {
+        if let Some(writer) = writer {
             writer.frame(signed, &frame);
         }
         let is_merged = frame.to.number > frame.from.number.saturating_add(1);
@@ -257,14 +256,15 @@ impl<'a> Session<'a> {
         applied.unwrap_or(Err(ApplyError::Gap { at, from: at, to: at }))
     }
 
-    fn on_heartbeat(&mut self, signed: Signed, stream: &mut Stream<'_>) -> Result<(), FollowError> {
+    fn on_heartbeat(
+        &mut self,
+        signed: Signed,
+        present: &mut Subscription,
+        writer: Option<&Writer>,
+    ) -> Result<(), FollowError> {
         let key = self.follower.config.edge_key.feed_key();
         let heartbeat = Heartbeat::open_for(&signed, key, self.interest().fingerprint())?;
-        if heartbeat.nonce != stream.nonce || heartbeat.sequence <= stream.sequence {
-            return Err(FollowError::Protocol("a heartbeat must not be replayed"));
-        }
-        stream.sequence = heartbeat.sequence;
-        let delay = stream.transit.delay(heartbeat.since);
+        let delay = present.hear(&heartbeat)?;
         let (head, state) = (heartbeat.head, self.replica.load());
         self.replica.note_head(head);
         if head == state.revision() && heartbeat.digest != state.digest() {
@@ -277,7 +277,7 @@ impl<'a> Session<'a> {
             return Err(FollowError::Missing(head));
         }
         if head < state.revision() {
-            let since = stream.behind_since.get_or_insert_with(Instant::now);
+            let since = present.behind_since.get_or_insert_with(Instant::now);
             return if since.elapsed() < SILENCE {
                 Ok(())
             } else {
@@ -285,7 +285,7 @@ impl<'a> Session<'a> {
                 Err(FollowError::Behind { head, at })
             };
         }
-        stream.behind_since = None;
+        present.behind_since = None;
         if delay > SILENCE {
             return Err(FollowError::Late(delay));
         }
@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
             news
         });
         let due = self.contact_written.is_none_or(|at| at.elapsed() >= CONTACT);
-        if let Some(writer) = stream.writer.filter(|writer| due || writer.wants_contact()) {
+        if let Some(writer) = writer.filter(|writer| due || writer.wants_contact()) {
             writer.contact(Contact {
                 signed,
                 heard_at: self.follower.clock.now(),
@@ -335,6 +335,29 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// The journal was long, or the disk failed: what was fetched replaces it. The state in memory stays as it is.
+    fn compacted(
+        &self,
+        downloaded: Result<Result<Downloaded, FollowError>, tokio::task::JoinError>,
+        writer: Option<&Writer>,
+    ) {
+        let error = match downloaded {
+            Ok(Ok(new)) => {
+                if let Some(writer) = writer {
+                    writer.compaction(new.signed, new.manifest.revision, new.body);
+                }
+                return;
+            }
+            Ok(Err(error)) => error,
+            Err(_) => FollowError::Snapshot("fetching it failed".into()),
+        };
+        self.follower.compaction_failed();
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no snapshot to make the journal short"
+        );
+    }
+
     fn may_compact(&mut self) -> bool {
         let may = self.compacted.is_none_or(|at| at.elapsed() >= COMPACT);
         if may {
@@ -368,24 +391,5 @@ impl<'a> Session<'a> {
         let mut nonce = [0; 16];
         self.follower.random.fill(&mut nonce);
         nonce
-    }
-}
-
-/// The journal was long, or the disk failed: what was fetched replaces it. The state in memory stays as it is.
-fn compacted(
-    downloaded: Result<Result<Downloaded, FollowError>, tokio::task::JoinError>,
-    writer: Option<&Writer>,
-) {
-    match (downloaded, writer) {
-        (Ok(Ok(new)), Some(writer)) => {
-            writer.compaction(new.signed, new.manifest.revision, new.body);
-        }
-        (Ok(Err(error)), _) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "no snapshot to make the journal short"
-            );
-        }
-        _ => {}
     }
 }

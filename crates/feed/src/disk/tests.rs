@@ -1,7 +1,7 @@
 //! Damage of every kind. What is read is always a state that the control plane had, or nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sentinel_core::{Change, Timestamp};
@@ -22,6 +22,7 @@ struct Stage {
     dir: TempDir,
     key: FeedKey,
     replica: Replica,
+    failed_compactions: Arc<AtomicUsize>,
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -44,7 +45,12 @@ impl Stage {
             dir: TempDir::new().expect("a directory"),
             key: FeedKey::generate(),
             replica,
+            failed_compactions: Arc::default(),
         }
+    }
+
+    fn failed_compactions(&self) -> usize {
+        self.failed_compactions.load(Ordering::SeqCst)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -91,7 +97,11 @@ impl Stage {
     fn writer(&self) -> Writer {
         let dir = StateDir::open(self.dir.path()).expect("free");
         let restored = restore(&dir, self.key.public(), at(0)).expect("readable");
-        Writer::start(dir, restored.as_ref())
+        let failed = Arc::clone(&self.failed_compactions);
+        let count = move || {
+            failed.fetch_add(1, Ordering::SeqCst);
+        };
+        Writer::start(dir, restored.as_ref(), Arc::new(count))
     }
 
     /// A snapshot at 1 and a journal to `to`, with contact at the end.
@@ -628,6 +638,7 @@ async fn a_snapshot_that_a_frame_leads_over_does_not_take_the_place_of_what_lead
             wants_snapshot.load(Ordering::Relaxed),
             "another one is to be fetched"
         );
+        assert_eq!(stage.failed_compactions(), 1);
         let restored = stage.restore_at(200).expect("a state");
         assert_eq!((restored.base, restored.state.revision()), (rev(1), rev(4)));
     }
@@ -646,6 +657,36 @@ async fn a_snapshot_that_a_frame_is_to_end_at_waits_for_it() {
     let (signed, frame) = stage.commit();
     writer.frame(signed, &frame);
     writer.close().await;
+    assert_eq!(stage.failed_compactions(), 0);
     let restored = stage.restore_at(200).expect("a state");
     assert_eq!((restored.base, restored.state.revision()), (rev(3), rev(4)));
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_made_short_is_counted_once_each_time() {
+    let stage = Stage::new();
+    stage.write(3).await;
+    // Nothing can take the place of the snapshot.
+    let (snapshot, aside) = (stage.path(SNAPSHOT), stage.path("aside"));
+    let (manifest, revision, body) = stage.snapshot();
+    let writer = stage.writer();
+    std::fs::rename(&snapshot, &aside).expect("renamed");
+    std::fs::create_dir(&snapshot).expect("a directory");
+    std::fs::write(snapshot.join("full"), "").expect("written");
+    writer.compaction(manifest, revision, body);
+    writer.close().await;
+    assert_eq!(stage.failed_compactions(), 1, "it cannot be written");
+    std::fs::remove_dir_all(&snapshot).expect("removed");
+    std::fs::rename(&aside, &snapshot).expect("renamed");
+    // One that waits for a frame, and a hole comes.
+    let writer = stage.writer();
+    for _ in 0..2 {
+        stage.commit();
+    }
+    let (manifest, revision, body) = stage.snapshot();
+    writer.compaction(manifest, revision, body);
+    let (signed, frame) = stage.commit();
+    writer.frame(signed, &frame);
+    writer.close().await;
+    assert_eq!(stage.failed_compactions(), 2, "it waits in vain");
 }

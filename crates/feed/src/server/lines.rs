@@ -6,7 +6,9 @@
 //! Who is not where the line's last frame begins (he came later, or reads slowly) is made one frame that leads to where
 //! the line is, which others of a herd get too.
 
-use std::collections::{HashMap, VecDeque};
+mod detours;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -14,7 +16,6 @@ use std::time::Duration;
 use sentinel_core::Revision;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
-use tokio::time::Instant;
 
 use super::making::{Maker, Sealed};
 use super::pace::Round;
@@ -22,18 +23,11 @@ use super::{FeedSource, HEARTBEAT, SourceUnavailable};
 use crate::frame::Frame;
 use crate::interest::{Fingerprint, Interest};
 use crate::state::ReplicaState;
+use detours::{Detours, Slots};
 
-/// At most this many signed frames are kept for those who stand elsewhere, of at most that many bytes together; and the
-/// last one, however large it is.
-const KEEP: usize = 64;
-const KEEP_BYTES: usize = 8 << 20;
-
-/// How many of them are made at a time, in all lines together: they take time from the frames that all others wait for.
+/// How many frames for those who stand elsewhere are made at a time, in all lines together: they take time from the frames
+/// that all others wait for.
 const DETOURS: usize = 2;
-
-/// For how long a frame for those who stand elsewhere is given to others though the line went on: they are led on from
-/// where it ends, together.
-const FRESH: Duration = Duration::from_millis(20);
 
 /// How long a line waits for the books before its next frame.
 const BOOKS: Duration = HEARTBEAT;
@@ -51,9 +45,8 @@ pub(super) struct Line {
     log: Mutex<Log>,
     /// Held by whoever makes the line's next frame, so that the others get that one.
     making: tokio::sync::Mutex<()>,
-    /// Of those who stand elsewhere one makes the frame, and the others who stand there too wait for that.
-    slots: Mutex<HashMap<Revision, Weak<tokio::sync::Mutex<()>>>>,
-    /// The right to make one.
+    slots: Slots,
+    /// The right to make a frame for those who stand elsewhere.
     detouring: Arc<Semaphore>,
     news: watch::Sender<News>,
     /// How many edges are in all lines.
@@ -104,20 +97,6 @@ struct Log {
     detours: Detours,
 }
 
-/// Frames for edges that stand where the others do not.
-#[derive(Default)]
-struct Detours {
-    frames: VecDeque<Detour>,
-    bytes: usize,
-}
-
-struct Detour {
-    sealed: Arc<Sealed>,
-    /// It leads as far as one frame may.
-    is_part: bool,
-    made: Instant,
-}
-
 impl Default for Lines {
     fn default() -> Self {
         Self {
@@ -158,7 +137,7 @@ impl Lines {
             interest,
             log: Mutex::new(Log::new(None, Revision::ZERO)),
             making: tokio::sync::Mutex::default(),
-            slots: Mutex::default(),
+            slots: Slots::default(),
             detouring: Arc::clone(&self.detouring),
             news: watch::Sender::new(News {
                 last: None,
@@ -315,7 +294,7 @@ impl Line {
         if let Look::Known(next) = self.look(source, sent) {
             return Ok(next);
         }
-        let slot = self.slot(sent);
+        let slot = self.slots.of(sent);
         let _making = slot.lock().await;
         if let Look::Known(next) = self.look(source, sent) {
             return Ok(next);
@@ -335,11 +314,7 @@ impl Line {
         let sealed = Arc::new(sealed);
         let mut log = lock(&self.log);
         if log.edition == Some(maker.edition()) {
-            log.detours.push(Detour {
-                sealed: Arc::clone(&sealed),
-                is_part: sealed.to < at,
-                made: Instant::now(),
-            });
+            log.detours.push(Arc::clone(&sealed), at);
         }
         drop(log);
         Ok(Next::Frame(sealed))
@@ -366,17 +341,6 @@ impl Line {
             None => Look::Unknown(maker, at),
         }
     }
-
-    fn slot(&self, from: Revision) -> Arc<tokio::sync::Mutex<()>> {
-        let mut slots = lock(&self.slots);
-        if let Some(slot) = slots.get(&from).and_then(Weak::upgrade) {
-            return slot;
-        }
-        slots.retain(|_, slot| slot.strong_count() > 0);
-        let slot = Arc::default();
-        slots.insert(from, Arc::downgrade(&slot));
-        slot
-    }
 }
 
 impl Log {
@@ -386,29 +350,6 @@ impl Log {
             at,
             last: None,
             detours: Detours::default(),
-        }
-    }
-}
-
-impl Detours {
-    fn find(&self, from: Revision, at: Revision) -> Option<Arc<Sealed>> {
-        let leads = |detour: &&Detour| {
-            let sealed = &detour.sealed;
-            let is_good = sealed.to == at || detour.is_part || detour.made.elapsed() < FRESH;
-            sealed.from == from && is_good
-        };
-        let found = self.frames.iter().rev().find(leads);
-        found.map(|detour| Arc::clone(&detour.sealed))
-    }
-
-    fn push(&mut self, detour: Detour) {
-        self.bytes += detour.sealed.signed.size();
-        self.frames.push_back(detour);
-        while self.frames.len() > KEEP || (self.bytes > KEEP_BYTES && self.frames.len() > 1) {
-            let Some(oldest) = self.frames.pop_front() else {
-                break;
-            };
-            self.bytes = self.bytes.saturating_sub(oldest.sealed.signed.size());
         }
     }
 }

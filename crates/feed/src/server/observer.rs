@@ -41,6 +41,9 @@ pub trait Observer: Send + Sync {
     /// A frame of so many bytes was handed to one edge; it leads over so many revisions.
     fn frame(&self, keeps: Keeps, bytes: usize, revisions: u64);
 
+    /// A subscription had to go because newer ones came with the same edge key.
+    fn displaced(&self);
+
     /// An edge's questions came (1), or what became of them is known (-1).
     fn open_questions(&self, change: i64);
 

@@ -32,8 +32,9 @@ pub(super) struct Passages {
     making: Semaphore,
 }
 
-/// Who goes it, and from where.
-type Way = (Fingerprint, Revision);
+/// Who goes it, and from where in which history: how often the state had been replaced as a whole tells one from another
+/// that has the same numbers.
+type Way = (Fingerprint, u64, Revision);
 
 /// The passage of one way. Locked while it is made, so that all who come the same way meanwhile get that one.
 type Slot = Mutex<Option<Arc<Frame>>>;
@@ -61,7 +62,8 @@ impl Passages {
         if !interest.workspaces().is_all() {
             return Ok(None);
         }
-        let slot = self.slot((interest.fingerprint(), from));
+        let edition = source.replica().installs();
+        let slot = self.slot((interest.fingerprint(), edition, from));
         let mut known = slot.lock().await;
         if let Some(frame) = &*known
             && leads_on(source, interest, frame.to).await?
@@ -69,6 +71,10 @@ impl Passages {
             return Ok(Some(Arc::clone(frame)));
         }
         let made = self.make(source, interest, from).await?.map(Arc::new);
+        if source.replica().installs() != edition {
+            // What the log and the state had while one history took another's place belongs to neither.
+            return Ok(None);
+        }
         known.clone_from(&made);
         drop(known);
         if made.is_some() {
@@ -176,22 +182,11 @@ mod tests {
 
     use super::*;
     use crate::interest::Extent;
-    use crate::testing::{ControlPlane, rev, tuple};
+    use crate::testing::{ControlPlane, repeated_changes, rev};
 
     #[test]
     fn only_the_last_word_on_each_fact_is_said() {
-        let folder = |until: u64| -> sentinel_core::Fact {
-            format!("expiring-tuple {until} docs/folder:a#viewer@user:b")
-                .parse()
-                .expect("a fact")
-        };
-        let changes = vec![
-            Change::Put(tuple("a", "b")),
-            Change::Put(folder(5)),
-            Change::Put(tuple("a", "c")),
-            Change::Delete(tuple("a", "b")),
-            Change::Put(folder(6)),
-        ];
+        let changes = repeated_changes();
         let all = last_words_of(changes.clone(), &Interest::all());
         assert_eq!(all, changes[2..]);
         let none = Interest::new(Extent::Of([].into()), Extent::All);
@@ -238,6 +233,40 @@ mod tests {
         let found = passages.find(&source, &of_services(&["docs"]), rev(12)).await;
         assert!(found.expect("it answers").is_some());
         assert_eq!(reads(), 13);
+    }
+
+    #[tokio::test]
+    async fn a_way_of_another_history_is_not_gone() {
+        let (plane, source) = plane().await;
+        let passages = Passages::new();
+        let all = Interest::all();
+        let found = async |from| {
+            let found = passages.find(&source, &all, rev(from)).await;
+            found.expect("it answers").map(|frame| frame.changes.len())
+        };
+        assert_eq!((found(2).await, found(2).await), (Some(29), Some(29)));
+        assert_eq!(plane.archive_reads.load(Ordering::SeqCst), 1);
+        // The same numbers, and other changes.
+        plane.rewrite(rev(2), 29);
+        assert_eq!(plane.state().revision(), rev(31));
+        assert_eq!(found(2).await, Some(1), "one fact, again and again");
+        assert_eq!(plane.archive_reads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_made_while_the_history_was_replaced_is_nobodys() {
+        let (plane, source) = plane().await;
+        plane.hold_archive(rev(1));
+        let passages = Passages::new();
+        let all = Interest::all();
+        let mut held = std::pin::pin!(passages.find(&source, &all, rev(1)));
+        assert!(
+            timeout(Duration::from_secs(1), &mut held).await.is_err(),
+            "it is held"
+        );
+        plane.restart();
+        plane.release_archive();
+        assert!(held.await.expect("it answers").is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,8 @@
 //! An edge that stands ahead of the head is one of a newer control plane on the same database, which is caught up with in
 //! a moment; or this database was rolled back, and then it is refused: what it has is not in this history.
 
+mod heartbeats;
+
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,29 +18,21 @@ use tonic::Status;
 
 use super::announcement::Announcement;
 use super::lines::{Next, Place};
-use super::making::{Sealed, Sighting, sight};
+use super::making::{Sealed, Sighting};
 use super::observer::Counted;
 use super::outgoing::Parcel;
 use super::pace::Delivery;
 use super::present::Present;
 use super::service::{SLOW, Shared, unavailable};
 use super::{HEARTBEAT, Keeps, Observer};
-use crate::digest::Digest;
-use crate::frame::Heartbeat;
 use crate::interest::Interest;
 use crate::proto::{Message, Reset, message};
-
-/// Every how many beats it is looked at again what the edge announced.
-const ANNOUNCEMENT_CHECK: u64 = 4;
 
 /// How often it is asked again whether the edge is enrolled.
 const ENROLMENT_CHECK: Duration = Duration::from_secs(1);
 
 /// A signed frame that is larger is not sent: the edge fetches a snapshot, which comes in pieces.
 const MAX_FRAME: usize = 32 << 20;
-
-/// How long an edge may be ahead.
-const AHEAD: Duration = Duration::from_secs(1);
 
 /// How long an edge waits for the way over what memory does not have any more: less than it may go without a word.
 const PASSAGE: Duration = Duration::from_secs(1);
@@ -55,6 +49,8 @@ enum End {
     Gone,
     /// The edge has to fetch a snapshot.
     Reset,
+    /// Newer subscriptions came with the same edge key.
+    Displaced,
     /// The edge is told why.
     Status(Status),
 }
@@ -125,11 +121,14 @@ impl Subscriber {
     pub(super) async fn run(mut self, present: Present) {
         tracing::info!(edge.id = %self.edge, revision = %self.sent, interest = %self.interest, "an edge subscribed");
         let _counted = Counted::new(&self.shared.source, self.keeps());
-        let lost = lost_enrolment(Arc::clone(&self.shared), self.edge, present);
-        // By time, however slowly the edge reads: it must not keep by that what was taken from it.
+        let (shared, queue) = (Arc::clone(&self.shared), self.queue.clone());
+        // By time, however slowly the edge reads: it must not keep by that what was taken from it. And whoever went away has
+        // gone at once, whatever is being waited for: his place may be wanted.
         let end = tokio::select! {
             biased;
-            status = lost => Err(End::Status(status)),
+            status = lost_enrolment(&shared, self.edge, &present) => Err(End::Status(status)),
+            () = queue.closed() => Err(End::Gone),
+            () = present.displaced() => Err(End::Displaced),
             end = self.serve() => end,
         };
         let reason = match end {
@@ -148,6 +147,14 @@ impl Subscriber {
                 timeout(SLOW, self.queue.send(parcel)).await.ok();
                 "the edge was refused"
             }
+            Err(End::Displaced) => {
+                if let Some(observer) = self.observer() {
+                    observer.displaced();
+                }
+                // It does not wait for one that does not read: there would be more than a key may have.
+                self.queue.try_send(displaced()).ok();
+                "newer subscriptions came with the same edge key"
+            }
         };
         tracing::info!(edge.id = %self.edge, revision = %self.sent, reason, "an edge's subscription ended");
     }
@@ -158,12 +165,10 @@ impl Subscriber {
         self.catch_up().await?;
         let mut ticks = interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let queue = self.queue.clone();
         loop {
             tokio::select! {
                 // In this order, so that no flood of changes holds back a heartbeat.
                 biased;
-                () = queue.closed() => return Err(End::Gone),
                 _ = ticks.tick() => self.on_tick().await?,
                 _ = self.place.news.changed() => self.on_news().await?,
                 // One frame at a time, or an edge that reads slowly would hear of nothing else.
@@ -190,108 +195,11 @@ impl Subscriber {
         }
     }
 
-    async fn on_tick(&mut self) -> Result<(), End> {
-        self.ticks += 1;
-        if self.ticks.is_multiple_of(ANNOUNCEMENT_CHECK) {
-            self.announcement.pass_on(&*self.shared.source, self.edge).await;
-        }
-        if self.pending.is_some() {
-            // A whole beat has passed and the frames up to there did not come: fetch them.
-            self.go_on().await?;
-        }
-        self.check_not_ahead()?;
-        if !self.interest.is_all() {
-            let replica = self.shared.source.replica();
-            // They may have been closed since: the state was replaced, or something went over to another workspace.
-            if !replica.open_books(BOOKS).await {
-                return self.repeat().await;
-            }
-            let edition = replica.books().edition();
-            if edition != self.edition {
-                // Of what came while they were closed nobody may have been told.
-                self.edition = edition;
-                self.go_on().await?;
-            }
-        }
-        // What was seen and is not reached yet is reached sooner than what is seen now: an edge that is always behind would
-        // never hear a heartbeat otherwise.
-        let installs = self.shared.source.replica().installs();
-        if self
-            .pending
-            .is_none_or(|seen| seen.head <= self.sent || seen.installs != installs)
-        {
-            self.pending = sight(&self.shared.source).or(self.pending.take());
-        }
-        self.heartbeat_if_due().await
-    }
-
     /// Leads the line to the head and the edge towards it.
     async fn go_on(&mut self) -> Result<(), End> {
         let advanced = self.place.line.advance(&self.shared.source).await;
         advanced.map_err(|error| End::Status(unavailable(&error)))?;
         self.catch_up().await
-    }
-
-    /// Says again what the edge heard last, grown older: nothing newer can be said until the books are made.
-    async fn repeat(&mut self) -> Result<(), End> {
-        self.check_epoch()?;
-        let installs = self.shared.source.replica().installs();
-        let still_so = |word: &&Sighting| word.head == self.sent && word.installs == installs;
-        let Some(word) = self.last_word.as_ref().filter(still_so) else {
-            return Ok(());
-        };
-        let age = word.age.saturating_add(word.at.elapsed());
-        self.beat(word.head, word.digest, age).await
-    }
-
-    async fn heartbeat_if_due(&mut self) -> Result<(), End> {
-        self.check_epoch()?;
-        match self.pending.take_if(|sighting| sighting.head <= self.sent) {
-            Some(sighting) => match self.vouched(sighting) {
-                Some(word) => self.say(word).await,
-                None => Ok(()),
-            },
-            None => Ok(()),
-        }
-    }
-
-    /// Says that the edge stands where it does, and that this was the newest.
-    async fn say(&mut self, word: Sighting) -> Result<(), End> {
-        self.last_word = Some(word);
-        let age = word.age.saturating_add(word.at.elapsed());
-        self.beat(word.head, word.digest, age).await
-    }
-
-    async fn beat(&mut self, head: Revision, digest: Digest, age: Duration) -> Result<(), End> {
-        self.sequence += 1;
-        let heartbeat = Heartbeat {
-            head,
-            digest,
-            sent_at: self.shared.source.now(),
-            age,
-            nonce: self.nonce,
-            sequence: self.sequence,
-            since: self.asked_at.elapsed(),
-        };
-        let signed = heartbeat.seal_for(self.interest.fingerprint(), |context, payload| {
-            self.shared.source.sign(context, payload)
-        });
-        self.send(message::Message::Heartbeat(signed.to_proto()), None)
-            .await
-    }
-
-    /// What a heartbeat says where the head was seen like this. Books know the state of the part where the edge is, and it
-    /// has all the more of what was true then where it is further by now than the head was.
-    fn vouched(&self, sighting: Sighting) -> Option<Sighting> {
-        if self.interest.is_all() {
-            return Some(sighting);
-        }
-        let books = self.shared.source.replica().books();
-        Some(Sighting {
-            head: self.sent,
-            digest: books.digest(&self.interest, self.sent)?,
-            ..sighting
-        })
     }
 
     /// Sends a frame that leads to where the line is, or as far towards it as one may.
@@ -329,11 +237,7 @@ impl Subscriber {
     async fn take_passage(&mut self) -> Result<(), End> {
         let (shared, sent) = (&self.shared, self.sent);
         let find = shared.passages.find(&shared.source, &self.interest, sent);
-        let found = tokio::select! {
-            biased;
-            () = self.queue.closed() => return Err(End::Gone),
-            found = timeout(PASSAGE, find) => found.map_err(|_| End::Reset)?,
-        };
+        let found = timeout(PASSAGE, find).await.map_err(|_| End::Reset)?;
         let frame = found.map_err(|error| End::Status(unavailable(&error)))?;
         let frame = frame.ok_or(End::Reset)?;
         let interest = self.interest.fingerprint();
@@ -357,29 +261,6 @@ impl Subscriber {
         } else {
             Err(End::Reset)
         }
-    }
-
-    fn check_not_ahead(&mut self) -> Result<(), End> {
-        let head = self.shared.source.replica().load().revision();
-        if self.sent <= head {
-            self.ahead_since = None;
-            return Ok(());
-        }
-        let since = *self.ahead_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < AHEAD {
-            return Ok(());
-        }
-        tracing::error!(
-            edge.id = %self.edge,
-            revision = %self.sent,
-            %head,
-            "an edge is ahead of this control plane: if the database was restored or has lost commits, run \
-             `sentinel-control-plane admin begin-epoch`"
-        );
-        Err(End::Status(Status::failed_precondition(format!(
-            "this control plane is at revision `{head}`, behind the `{}` of this edge",
-            self.sent
-        ))))
     }
 
     async fn send_sealed(&mut self, sealed: &Sealed, delivery: Option<Delivery>) -> Result<(), End> {
@@ -408,11 +289,6 @@ impl Subscriber {
         }
     }
 
-    /// Whether it was seen in the history that there is now.
-    fn is_present(&self, seen: &Sighting) -> bool {
-        seen.installs == self.shared.source.replica().installs()
-    }
-
     async fn send(&self, message: message::Message, delivery: Option<Delivery>) -> Result<(), End> {
         let message = Ok(Message {
             message: Some(message),
@@ -432,8 +308,16 @@ impl Subscriber {
     }
 }
 
+/// What an edge is told whose place was taken.
+fn displaced() -> Parcel {
+    Parcel {
+        message: Err(Status::aborted("newer subscriptions came with the same edge key")),
+        delivery: None,
+    }
+}
+
 /// Looks every second whether the edge is enrolled, and ends when it is not.
-async fn lost_enrolment(shared: Arc<Shared>, edge: EdgeId, present: Present) -> Status {
+async fn lost_enrolment(shared: &Shared, edge: EdgeId, present: &Present) -> Status {
     loop {
         sleep(ENROLMENT_CHECK).await;
         let began = Instant::now();

@@ -22,6 +22,11 @@ use crate::state::ReplicaState;
 /// How often an edge is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long the subscription of an edge that renews stays until then, and at most: much shorter than outside, so that it
+/// happens amid everything that goes wrong.
+const RENEWED: Duration = Duration::from_secs(2);
+const STAY: Duration = Duration::from_secs(20);
+
 /// How long a request with a revision waits for it.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -30,6 +35,8 @@ pub(crate) struct Edge {
     pub(crate) number: usize,
     pub(crate) key: PlainEdgeKey,
     pub(crate) keeps: Keeps,
+    /// Whether it renews its subscriptions within a run.
+    pub(crate) renews: bool,
     pub(crate) clock: Arc<WallClock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) chance: Mutex<Chance>,
@@ -68,7 +75,10 @@ impl Edge {
             needs: Vec::new(),
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let follower = Follower::new(config, clock, Arc::clone(&self.random))?;
+        let mut follower = Follower::new(config, clock, Arc::clone(&self.random))?;
+        if self.renews {
+            follower = follower.staying(RENEWED, STAY);
+        }
         let status = follower.status();
         let replica = Replica::new();
         self.witness.started(self.number);
@@ -90,6 +100,10 @@ impl Edge {
                 .count("connections", present.sessions - last.sessions);
             self.witness
                 .count("snapshots", present.snapshots - last.snapshots);
+            let renewals = present.renewals - last.renewals;
+            if renewals > 0 {
+                self.witness.count("renewals", renewals);
+            }
             self.witness.count("frames", present.frames - last.frames);
             let merged = present.merged - last.merged;
             if merged > 0 {

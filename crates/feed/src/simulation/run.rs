@@ -66,7 +66,16 @@ pub(crate) struct World<'a> {
 
 /// Runs the world of a seed.
 pub(crate) fn run(seed: u64) -> Outcome {
-    let mut world = World::new(seed);
+    lived(World::new(seed, false))
+}
+
+/// Runs the world of a seed, in which edges renew their subscriptions. Such a run is not the same each time: which of two
+/// subscriptions of one line is woken first is tokio's choice, and nobody's who could be given a seed.
+pub(crate) fn run_renewing(seed: u64) -> Outcome {
+    lived(World::new(seed, true))
+}
+
+fn lived(mut world: World<'_>) -> Outcome {
     let survived = world.live().and_then(|()| world.heal());
     let mut violations = world.witness.violations();
     if let Err(error) = survived {
@@ -81,7 +90,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
 }
 
 impl World<'_> {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, renews: bool) -> Self {
         let mut chance = Chance::new(seed);
         let mut sim = Builder::new()
             .rng_seed(chance.next())
@@ -108,6 +117,7 @@ impl World<'_> {
             .map(|number| {
                 let random = SeededRandom::new(chance.fork());
                 Arc::new(Edge {
+                    renews,
                     number,
                     key: PlainEdgeKey::generate(&random, *key.public()),
                     keeps: Keeps::any(&mut chance),

@@ -10,10 +10,13 @@ use std::sync::{Mutex, Once};
 use std::thread;
 
 use super::plane::lock;
-use super::run::{Outcome, run};
+use super::run::{Outcome, run, run_renewing};
 
 /// How many seeds are run when nobody says otherwise.
 const SEEDS: u64 = 200;
+
+/// How many of those in which subscriptions are renewed.
+const RENEWING: u64 = 30;
 
 #[expect(
     clippy::disallowed_methods,
@@ -46,6 +49,10 @@ fn notice_panics() {
 
 /// Runs a seed on a thread of its own, whose name is the seed's. A panic in the world is a violation like any other.
 fn outcome(seed: u64) -> Outcome {
+    outcome_of(run, seed)
+}
+
+fn outcome_of(run: fn(u64) -> Outcome, seed: u64) -> Outcome {
     notice_panics();
     let name = format!("seed {seed}");
     let thread = thread::Builder::new().name(name.clone());
@@ -75,7 +82,7 @@ fn told(seed: u64, outcome: &Outcome) -> String {
 }
 
 /// Runs seeds on all cores and adds up what happened in them.
-fn run_all(first: u64, count: u64) -> (Vec<String>, BTreeMap<&'static str, u64>) {
+fn run_all(run: fn(u64) -> Outcome, first: u64, count: u64) -> (Vec<String>, BTreeMap<&'static str, u64>) {
     let next = AtomicU64::new(0);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
@@ -85,7 +92,7 @@ fn run_all(first: u64, count: u64) -> (Vec<String>, BTreeMap<&'static str, u64>)
             if place >= count {
                 return (failed, counts);
             }
-            let outcome = outcome(first + place);
+            let outcome = outcome_of(run, first + place);
             for (what, times) in &outcome.counts {
                 *counts.entry(what).or_default() += times;
             }
@@ -121,7 +128,7 @@ fn no_seed_breaks_what_must_hold() {
     }
     let first = number("SENTINEL_SIMULATION_FIRST").unwrap_or(0);
     let count = number("SENTINEL_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let (failed, counts) = run_all(first, count);
+    let (failed, counts) = run_all(run, first, count);
     println!("seeds {first}..{}: {counts:#?}", first + count);
     let some = failed.iter().take(3).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(
@@ -153,6 +160,13 @@ const HAPPENED: &[&str] = &[
     "was set back",
     "the changes since the state of this edge are not available",
 ];
+
+#[test]
+fn nothing_breaks_while_subscriptions_are_renewed() {
+    let (failed, counts) = run_all(run_renewing, 0, RENEWING);
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    assert!(counts.get("renewals") > Some(&RENEWING), "{counts:#?}");
+}
 
 #[test]
 fn one_seed_is_one_run() {

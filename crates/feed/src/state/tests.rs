@@ -153,7 +153,7 @@ fn a_model_comes_and_goes_with_its_tuples() {
     let both = after(&state, vec![put(&held), put(&model)]);
     assert_eq!(both.graph().len(), 2);
     let docs = "docs".parse().expect("a name");
-    assert_eq!(both.service_model(&docs).map(|model| model.version), Some(1));
+    assert_eq!(both.models.get(&docs).map(|model| model.version), Some(1));
     let wider = format!("model docs 2 {FOLDERS}\\n    define owner: [user]");
     let wider = after(
         &both,
@@ -277,7 +277,7 @@ fn maps_that_a_change_does_not_touch_are_shared() {
     let next = after(&state, vec![put(&tuple("a", "z")), delete(&tuple("a", "b"))]);
     assert!(Arc::ptr_eq(&state.service_keys, &next.service_keys));
     assert!(Arc::ptr_eq(&state.revoked_sessions, &next.revoked_sessions));
-    assert!(Arc::ptr_eq(state.shared_keys(), next.shared_keys()));
+    assert!(Arc::ptr_eq(&state.keys, &next.keys));
     let absent: Fact = "revoked-session 00000000-0000-0000-0000-0000000000ff 5"
         .parse()
         .expect("a fact");

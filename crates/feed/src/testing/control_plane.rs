@@ -1,8 +1,9 @@
 //! A control plane in memory: a real replica, a change log, and the real service over a socket.
 
+mod scripted;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,22 +13,20 @@ use sentinel_core::id::EdgeId;
 use sentinel_core::{Change, Clock as _, Fact, Revision, SystemClock, SystemRandom, Timestamp};
 use sentinel_token::{AssertionKey, PlainEdgeKey};
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio::sync::broadcast;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
 
 use super::FeedKey;
 use crate::digest::Digest;
 use crate::frame::{Frame, Heartbeat};
 use crate::need::Need;
-use crate::proto::feed_server::{Feed, FeedServer};
-use crate::proto::{CheckRequest, Message, Signed, SnapshotPart, SnapshotRequest, SubscribeRequest, message};
+use crate::proto::feed_server::FeedServer;
+use crate::proto::{Message, Signed, message};
 use crate::replica::Replica;
 use crate::server::{FeedSource, Observer, Service, SourceUnavailable};
 use crate::state::ReplicaState;
+use scripted::Scripted;
 
 /// What a scripted subscription is answered with, made from the nonce. Then the stream ends.
 pub(crate) type Script = Box<dyn FnOnce([u8; 16]) -> Vec<Message> + Send>;
@@ -50,7 +49,7 @@ pub(crate) struct ControlPlane {
     archive: Mutex<Vec<Arc<Frame>>>,
     pub(crate) archive_reaches_back: AtomicBool,
     pub(crate) archive_reads: std::sync::atomic::AtomicUsize,
-    archive_held: Mutex<Option<Revision>>,
+    archive_held: tokio::sync::watch::Sender<Option<Revision>>,
     log_held: Mutex<Option<Revision>>,
     keys_held: AtomicBool,
     /// How much was signed, and how many frames of it.
@@ -60,6 +59,12 @@ pub(crate) struct ControlPlane {
     last_check: Mutex<Option<Signed>>,
     /// While it is so, subscriptions are taken and hear nothing.
     silent: AtomicBool,
+    /// Subscriptions that come while it is so never hear anything.
+    newcomers_are_mute: AtomicBool,
+    /// Nobody gets a snapshot.
+    snapshots_refused: AtomicBool,
+    /// How many subscriptions came.
+    pub(crate) subscriptions: std::sync::atomic::AtomicUsize,
     observer: std::sync::OnceLock<Arc<dyn Observer>>,
 }
 
@@ -97,7 +102,7 @@ impl ControlPlane {
             archive: Mutex::default(),
             archive_reaches_back: AtomicBool::new(false),
             archive_reads: 0.into(),
-            archive_held: Mutex::default(),
+            archive_held: tokio::sync::watch::Sender::default(),
             log_held: Mutex::default(),
             keys_held: AtomicBool::new(false),
             signatures: 0.into(),
@@ -105,6 +110,9 @@ impl ControlPlane {
             checks: tokio::sync::watch::Sender::new(Checks::Answered),
             last_check: Mutex::default(),
             silent: AtomicBool::new(false),
+            newcomers_are_mute: AtomicBool::new(false),
+            snapshots_refused: AtomicBool::new(false),
+            subscriptions: 0.into(),
             observer: std::sync::OnceLock::new(),
         })
     }
@@ -146,7 +154,12 @@ impl ControlPlane {
 
     /// What follows this revision is never read out of the archive.
     pub(crate) fn hold_archive(&self, from: Revision) {
-        lock(&self.archive_held).replace(from);
+        self.archive_held.send_replace(Some(from));
+    }
+
+    /// It is again, also for those who wait.
+    pub(crate) fn release_archive(&self) {
+        self.archive_held.send_replace(None);
     }
 
     /// Nor out of the log.
@@ -186,6 +199,17 @@ impl ControlPlane {
             .install(ReplicaState::from_snapshot(to, facts).expect("good facts"));
     }
 
+    /// Another history took the place of what followed a revision: so many revisions that all say the same. Nothing of it is
+    /// in memory.
+    pub(crate) fn rewrite(&self, from: Revision, revisions: usize) {
+        lock(&self.archive).retain(|frame| frame.to <= from);
+        self.restore(from, []);
+        for _ in 0..revisions {
+            self.add("z", "z");
+        }
+        self.restart();
+    }
+
     pub(crate) fn lose_database(&self) {
         self.database_alive.store(false, Ordering::SeqCst);
     }
@@ -198,6 +222,16 @@ impl ControlPlane {
     /// Subscriptions hear nothing while it is so.
     pub(crate) fn be_silent(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Subscriptions that come while it is so hear nothing; those that are there do.
+    pub(crate) fn mute_newcomers(&self, mute: bool) {
+        self.newcomers_are_mute.store(mute, Ordering::SeqCst);
+    }
+
+    /// Nobody gets a snapshot while it is so.
+    pub(crate) fn refuse_snapshots(&self, refuse: bool) {
+        self.snapshots_refused.store(refuse, Ordering::SeqCst);
     }
 
     /// As when the process is told to stop.
@@ -365,84 +399,14 @@ impl FeedSource for ControlPlane {
             return Ok(None);
         }
         self.archive_reads.fetch_add(1, Ordering::SeqCst);
-        let is_held = *lock(&self.archive_held) == Some(from);
-        if is_held {
-            std::future::pending::<()>().await;
-        }
+        let mut held = self.archive_held.subscribe();
+        let released = held.wait_for(|held| *held != Some(from)).await.is_ok();
+        assert!(released, "the plane lives");
         let archive = lock(&self.archive);
         let frames = archive
             .iter()
             .filter(|frame| frame.from >= from && frame.to <= to);
         let changes: Vec<Change> = frames.flat_map(|frame| frame.changes.clone()).collect();
         Ok((changes.len() <= most).then_some(changes))
-    }
-}
-
-/// The real service, except where a script takes its place.
-struct Scripted {
-    plane: Arc<ControlPlane>,
-    truth: Service,
-}
-
-#[tonic::async_trait]
-impl Feed for Scripted {
-    type SnapshotStream = ReceiverStream<Result<SnapshotPart, Status>>;
-    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
-
-    async fn snapshot(
-        &self,
-        request: Request<SnapshotRequest>,
-    ) -> Result<Response<Self::SnapshotStream>, Status> {
-        self.plane.snapshots_served.fetch_add(1, Ordering::SeqCst);
-        self.truth.snapshot(request).await
-    }
-
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<Signed>, Status> {
-        let mut checks = self.plane.checks.subscribe();
-        let checks = checks.wait_for(|checks| *checks != Checks::Held).await;
-        let checks = *checks.expect("the plane lives");
-        if checks == Checks::Replayed {
-            let last = lock(&self.plane.last_check).clone();
-            return Ok(Response::new(last.expect("one was answered")));
-        }
-        if let Checks::Refused(code) = checks {
-            return Err(Status::new(code, "as the test says"));
-        }
-        let answer = self.truth.check(request).await?;
-        lock(&self.plane.last_check).replace(answer.get_ref().clone());
-        Ok(answer)
-    }
-
-    async fn subscribe(
-        &self,
-        request: Request<SubscribeRequest>,
-    ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let nonce = request.get_ref().nonce.as_ref().try_into().expect("16 bytes");
-        let (queue, stream) = mpsc::channel(64);
-        if self.plane.only_beats.load(Ordering::SeqCst) {
-            let plane = Arc::clone(&self.plane);
-            tokio::spawn(async move {
-                let mut ticks = tokio::time::interval(crate::server::HEARTBEAT);
-                for sequence in 1.. {
-                    ticks.tick().await;
-                    let state = plane.state();
-                    let beat = plane.heartbeat(nonce, sequence, state.revision(), state.digest());
-                    if queue.send(Ok(beat)).await.is_err() {
-                        return;
-                    }
-                }
-            });
-            return Ok(Response::new(Box::pin(ReceiverStream::new(stream))));
-        }
-        let Some(script) = lock(&self.plane.scripts).pop_front() else {
-            let truth = self.truth.subscribe(request).await?.into_inner();
-            let plane = Arc::clone(&self.plane);
-            let heard = move |_: &Result<Message, Status>| !plane.silent.load(Ordering::SeqCst);
-            return Ok(Response::new(Box::pin(truth.filter(heard))));
-        };
-        for message in script(nonce) {
-            queue.try_send(Ok(message)).expect("a short script");
-        }
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }

@@ -67,7 +67,19 @@ impl Edge {
     }
 
     pub(crate) fn start_with(config: FollowerConfig, clock: Arc<dyn Clock>) -> Self {
-        let follower = Follower::new(config, clock, Arc::new(SystemRandom)).expect("a good configuration");
+        Self::start_follower(Self::follower(config, clock))
+    }
+
+    pub(crate) fn follower(config: FollowerConfig, clock: Arc<dyn Clock>) -> Follower {
+        Follower::new(config, clock, Arc::new(SystemRandom)).expect("a good configuration")
+    }
+
+    /// One whose subscriptions are renewed after so long, and given up after so long.
+    pub(crate) fn start_renewing(config: FollowerConfig, after: Duration, at_most: Duration) -> Self {
+        Self::start_follower(Self::follower(config, Arc::new(SystemClock)).staying(after, at_most))
+    }
+
+    fn start_follower(follower: Follower) -> Self {
         let (status_of, asker, replica) = (follower.status(), follower.asker(), Replica::new());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(follower.run(replica.clone(), async {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::Revision;
+use sentinel_token::PlainEdgeKey;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Status};
 
@@ -36,8 +37,19 @@ impl Reader {
         interest: Interest,
         at: Revision,
     ) -> Self {
+        Self::subscribe_as(&plane.enrol(), plane, service, interest, at).await
+    }
+
+    /// With a key that others may have as well.
+    pub(crate) async fn subscribe_as(
+        key: &PlainEdgeKey,
+        plane: &Arc<ControlPlane>,
+        service: &Service,
+        interest: Interest,
+        at: Revision,
+    ) -> Self {
         let request = authorized(
-            plane,
+            key,
             SubscribeRequest {
                 epoch: at.epoch,
                 revision: at.number,
@@ -52,6 +64,12 @@ impl Reader {
             interest,
             words: Box::pin(words),
         }
+    }
+
+    /// Why it ended, without another word.
+    pub(crate) async fn end(&mut self) -> Option<Status> {
+        let next = self.words.next().await;
+        next.map(|next| next.expect_err("no word"))
     }
 
     pub(crate) async fn word(&mut self) -> Word {
@@ -98,9 +116,9 @@ pub(crate) async fn settle() {
     }
 }
 
-fn authorized<T>(plane: &ControlPlane, message: T) -> Request<T> {
+fn authorized<T>(key: &PlainEdgeKey, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    let bearer = format!("Bearer {}", plane.enrol().secret().expose());
+    let bearer = format!("Bearer {}", key.secret().expose());
     let value = bearer.parse().expect("a header value");
     request.metadata_mut().insert("authorization", value);
     request
@@ -109,7 +127,7 @@ fn authorized<T>(plane: &ControlPlane, message: T) -> Request<T> {
 /// The revision of the snapshot that edges of this interest are given now.
 pub(crate) async fn offered(plane: &ControlPlane, service: &Service, interest: &Interest) -> Revision {
     let interest = interest.to_proto();
-    let request = authorized(plane, SnapshotRequest { interest });
+    let request = authorized(&plane.enrol(), SnapshotRequest { interest });
     let mut parts = service.snapshot(request).await.expect("served").into_inner();
     let first = parts.next().await.expect("not empty").expect("no error");
     let Some(snapshot_part::Part::Manifest(signed)) = first.part else {

@@ -171,6 +171,7 @@ async fn what_is_sent_is_counted() {
             assert!(bytes > 64);
             self.note(format!("{} frame over {revisions}", keeps.word()));
         }
+        fn displaced(&self) {}
         fn open_questions(&self, _: i64) {}
         fn questions(&self, _: &'static str) {}
     }

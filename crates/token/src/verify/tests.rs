@@ -75,12 +75,6 @@ fn expiry_is_judged_by_the_given_time_only() {
     assert!(verify_at(&token, NOW + 889).is_ok());
     assert_eq!(verify_at(&token, NOW + 890), Err(TokenError::Expired));
     assert_eq!(verify_at(&token, NOW + 891), Err(TokenError::Expired));
-    let lenient = Verifier::new(ISSUER).with_leeway(Duration::from_hours(1));
-    assert!(
-        lenient.verify_access(&token, &keys(), at(NOW + 919)).is_ok(),
-        "leeway ends at 30 s"
-    );
-    assert!(lenient.verify_access(&token, &keys(), at(NOW + 920)).is_err());
 }
 
 #[test]
@@ -352,6 +346,7 @@ fn issuer_and_audience_are_exact() {
     for bad in [
         json!("sentinel:admin"),
         json!("sentinel:access2"),
+        json!("duar:access"),
         json!(""),
         json!([]),
         json!(["x", "sentinel"]),
@@ -364,13 +359,6 @@ fn issuer_and_audience_are_exact() {
     }
     let both = with("aud", json!(["sentinel:access", "duar:access"]));
     assert!(verify_at(&both, NOW).is_ok());
-    let duar = Verifier::new(ISSUER).with_brand("duar");
-    assert!(duar.verify_access(&both, &keys(), at(NOW)).is_ok());
-    let plain = TestKey::a().sign(&access_claims());
-    assert_eq!(
-        duar.verify_access(&plain, &keys(), at(NOW)),
-        Err(TokenError::WrongAudience)
-    );
 }
 
 #[test]

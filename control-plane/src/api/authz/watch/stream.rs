@@ -11,7 +11,7 @@ use sentinel_feed::Frame;
 use sentinel_store::{ChangesAfter, LoggedChanges, StoreError};
 use serde::Serialize;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::places::Place;
@@ -37,6 +37,9 @@ pub(super) struct Stream {
     /// Everything up to here was told.
     at: Revision,
     frames: broadcast::Receiver<Arc<Frame>>,
+    /// Which edition of the history it tells of. Once that is over it ends, and says so: what was read from the log a moment
+    /// before may be of the next one already.
+    editions: watch::Receiver<u64>,
     out: mpsc::Sender<Bytes>,
     _place: Arc<Place>,
 }
@@ -67,6 +70,13 @@ struct Written<'a> {
     expires_at: Option<Moment>,
 }
 
+/// The last event of a stream whose revisions may mean something else from now on.
+#[derive(Serialize)]
+struct End {
+    code: &'static str,
+    detail: &'static str,
+}
+
 #[derive(Serialize)]
 struct Heartbeat {
     /// Everything up to here was told.
@@ -76,12 +86,13 @@ struct Heartbeat {
 }
 
 impl Stream {
-    /// A stream from behind `after` on.
+    /// A stream from behind `after` on, which is a revision of the edition that `editions` had last.
     pub(super) fn new(
         app: App,
         pass: Pass,
         filter: Filter,
         after: Revision,
+        editions: watch::Receiver<u64>,
         out: mpsc::Sender<Bytes>,
         place: Arc<Place>,
     ) -> Self {
@@ -93,6 +104,7 @@ impl Stream {
             filter,
             at: after,
             frames,
+            editions,
             out,
             _place: place,
         }
@@ -115,10 +127,28 @@ impl Stream {
 
     /// Tells everything, from what was read first on, until the stream is over.
     pub(super) async fn run(mut self, first: Vec<LoggedChanges>) {
-        let Over = match self.tell_logged(first).await {
+        let mut editions = self.editions.clone();
+        let Over = tokio::select! {
+            biased;
+            // A sender that is gone took the process with it.
+            _ = editions.changed() => Over,
+            over = self.tell_all(first) => over,
+        };
+        if self.is_replaced() {
+            self.send_end().await.ok();
+        }
+    }
+
+    async fn tell_all(&mut self, first: Vec<LoggedChanges>) -> Over {
+        match self.tell_logged(first).await {
             Ok(()) => self.follow().await,
             Err(over) => over,
-        };
+        }
+    }
+
+    /// Whether what is there now is another history than the one that this stream tells of, as far as can be said.
+    fn is_replaced(&self) -> bool {
+        self.editions.has_changed().unwrap_or(false)
     }
 
     async fn follow(&mut self) -> Over {
@@ -201,14 +231,30 @@ impl Stream {
             .await
     }
 
+    /// Tells the reader that he has to start again, with no id: what he has is not to be asked for again.
+    async fn send_end(&self) -> Result<(), Over> {
+        let end = End {
+            code: "history_replaced",
+            detail: "The history was replaced: start again from a full read",
+        };
+        self.send_event("end", "", &end).await
+    }
+
     /// Whether the reader may still be told, as far as that can be known.
     fn may_go_on(&self) -> Result<(), Over> {
+        if self.is_replaced() {
+            return Err(Over);
+        }
         let is_known = self.app.require_fresh().is_ok() && !self.frames.is_closed();
         let is_good = self.pass.is_good(&self.app.replica().load(), self.app.now());
         if is_known && is_good { Ok(()) } else { Err(Over) }
     }
 
     async fn send(&self, event: &str, id: Revision, data: &impl Serialize) -> Result<(), Over> {
+        self.send_event(event, &id.to_string(), data).await
+    }
+
+    async fn send_event(&self, event: &str, id: &str, data: &impl Serialize) -> Result<(), Over> {
         // JSON has no line breaks of its own.
         let data = serde_json::to_string(data).map_err(|_| Over)?;
         let text = format!("event: {event}\nid: {id}\ndata: {data}\n\n");
