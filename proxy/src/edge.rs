@@ -31,6 +31,7 @@ use crate::forwarded::TrustedProxies;
 use crate::limits::Buckets;
 use crate::login::{Login, SetCookies};
 use crate::metrics::Metrics;
+use crate::moment;
 use crate::relations::Present;
 use crate::request::{CanonicalRequest, HeadLimits, Parsed, Reading};
 use crate::request_id::RequestId;
@@ -98,7 +99,7 @@ pub struct Admitted {
 impl Admitted {
     /// Whether it was judged a moment ago.
     pub fn is_undisputed(&self) -> bool {
-        self.since.elapsed() < UNDISPUTED
+        moment::now().saturating_duration_since(self.since) < UNDISPUTED
     }
 }
 
@@ -159,6 +160,8 @@ pub struct Refused {
 struct Trace {
     route: Option<Arc<Route>>,
     principal: Option<Arc<Principal>>,
+    /// When it was decided, if that is known: nothing was waited for since.
+    at: Option<Timestamp>,
     decided_by: Option<DecidedBy>,
     revision: Option<Revision>,
     age: Option<Duration>,
@@ -207,7 +210,7 @@ impl Edge {
         client: Client,
         id: &RequestId,
     ) -> Result<Admission, Box<Refused>> {
-        let started = Instant::now();
+        let started = moment::now();
         let mut trace = Trace::default();
         let mut request = guarded(|| CanonicalRequest::read(parsed, self.reading(client)));
         let outcome = match &mut request {
@@ -268,6 +271,7 @@ impl Edge {
         trace: &mut Trace,
     ) -> Result<Known, Denial> {
         let now = self.clock.now();
+        trace.at = Some(now);
         let mut state = self.look(trace);
         if must_be_known(route, request) {
             check_age(route, trace.age)?;
@@ -283,6 +287,7 @@ impl Edge {
             if !self.replica.wait_for(wanted, self.consistency_wait).await {
                 return Err(Denial::RevisionNotReached);
             }
+            trace.at = None;
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
             check_age(route, trace.age)?;
@@ -311,7 +316,7 @@ impl Edge {
 
     /// The state to decide by, and its age, which is never that of a newer one.
     fn look(&self, trace: &mut Trace) -> Arc<ReplicaState> {
-        let (age, state) = self.replica.sight();
+        let (age, state) = self.replica.sight_at(moment::now());
         trace.age = age;
         trace.revision = Some(state.revision());
         Guard::into_inner(state)
@@ -333,6 +338,7 @@ impl Edge {
         let route = trace.route.as_ref().map(|route| route.name());
         Record {
             request: id,
+            at: trace.at.unwrap_or_else(|| self.clock.now()),
             route,
             outcome,
             is_shadow: trace.is_shadow,

@@ -80,6 +80,7 @@ impl ProxyHttp for Handler {
         match self.0.admit(parsed, exchange.client, &exchange.id).await {
             Ok(Admission::Forward(admitted)) => {
                 exchange.admitted = Some(*admitted);
+                forward::forget_spellings(session.req_header_mut());
                 Ok(false)
             }
             Ok(Admission::Answer(answer)) => {

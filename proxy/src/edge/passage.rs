@@ -147,6 +147,7 @@ impl Edge {
                         } else {
                             trace.decided_by = None;
                         }
+                        trace.at = None;
                         let wanted = wanted_revision(principal, request);
                         let matter = Matter {
                             route: Arc::clone(route),
