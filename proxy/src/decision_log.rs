@@ -147,8 +147,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
-    use sentinel_core::principal::{ExternalUser, Service, User};
     use sentinel_core::Credential;
+    use sentinel_core::principal::{ExternalUser, Service, User};
 
     use super::*;
 

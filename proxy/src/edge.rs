@@ -22,11 +22,10 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::asking::Asking;
 use crate::assertion::Assertions;
-use crate::authn::{Authenticated, Authenticator};
+use crate::authn::{Authenticated, Authenticator, Bearer};
 use crate::client::Client;
 use crate::decide::Permit;
 use crate::decision_log::{DecidedBy, Outcome, Passage, Record};
-use crate::forward::UserFields;
 use crate::forwarded::TrustedProxies;
 use crate::limits::Buckets;
 use crate::login::{Login, SetCookies};
@@ -80,8 +79,8 @@ pub struct Edge {
 pub struct Admitted {
     /// Why it may pass.
     pub permit: Permit,
-    /// What the service is told about the user, if that was known.
-    pub user_fields: Option<Arc<UserFields>>,
+    /// What is remembered of the user, if it is one of the control plane's.
+    pub bearer: Option<Arc<Bearer>>,
     /// What is forwarded.
     pub request: CanonicalRequest,
     /// What the answer sets, where the browser's session was renewed on the way.
@@ -107,7 +106,7 @@ impl Admitted {
 #[derive(Debug)]
 struct Judged {
     permit: Permit,
-    fields: Option<Arc<UserFields>>,
+    bearer: Option<Arc<Bearer>>,
     at: Timestamp,
     credentials_end: Option<Timestamp>,
     by: Revision,
@@ -118,7 +117,7 @@ impl Judged {
     fn admit(self, request: CanonicalRequest, cookies: SetCookies, at: Instant) -> Admitted {
         Admitted {
             permit: self.permit,
-            user_fields: self.fields,
+            bearer: self.bearer,
             request,
             cookies,
             at: self.at,
@@ -181,7 +180,7 @@ struct Trace {
 #[derive(Debug)]
 struct Known {
     principal: Arc<Principal>,
-    fields: Option<Arc<UserFields>>,
+    bearer: Option<Arc<Bearer>>,
     state: Arc<ReplicaState>,
     now: Timestamp,
 }
@@ -190,7 +189,7 @@ impl Known {
     fn judged(self, permit: Permit) -> Judged {
         Judged {
             permit,
-            fields: self.fields,
+            bearer: self.bearer,
             at: self.now,
             credentials_end: credentials_end(&self.principal),
             by: self.state.revision(),
@@ -295,7 +294,7 @@ impl Edge {
         }
         Ok(Known {
             principal: caller.principal,
-            fields: caller.fields,
+            bearer: caller.bearer,
             state,
             now,
         })

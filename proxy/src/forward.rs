@@ -107,7 +107,7 @@ fn write_facts(
         HeaderValue::from_static(hop.client.scheme()),
     )?;
     if let Some(client) = hop.client.address {
-        set(names::FORWARDED_FOR, address(client)?)?;
+        set(names::FORWARDED_FOR, address_value(client)?)?;
     }
     if let Some(user) = permit.principal().external_user() {
         set(names::ISSUER, text(&user.issuer)?)?;
@@ -141,7 +141,7 @@ fn text(text: &str) -> Result<HeaderValue, Denial> {
 }
 
 /// An address as text; of IPv4 by hand, which takes a fraction of the time.
-fn address(address: IpAddr) -> Result<HeaderValue, Denial> {
+fn address_value(address: IpAddr) -> Result<HeaderValue, Denial> {
     let IpAddr::V4(address) = address else {
         return text(&address.to_string());
     };

@@ -125,7 +125,7 @@ impl ProxyHttp for Handler {
             client: exchange.client,
             id: &exchange.id,
             session_cookie: self.0.authn.session_cookie(),
-            user_fields: admitted.user_fields.as_deref(),
+            user_fields: admitted.bearer.as_ref().and_then(|bearer| bearer.fields()),
         };
         exchange.expect_more();
         forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())?;

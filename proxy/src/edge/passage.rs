@@ -174,7 +174,7 @@ impl Edge {
             Err(denial) => {
                 let nobody = Known {
                     principal: Arc::default(),
-                    fields: None,
+                    bearer: None,
                     state: Guard::into_inner(self.replica.sight().1),
                     now: self.clock.now(),
                 };
