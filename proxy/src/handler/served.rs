@@ -1,9 +1,7 @@
 //! The edge behind its door: what [`crate::doorway`] hands requests to, and asks what to say to those it does not.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use pingora::prelude::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use pingora::proxy::HttpProxy;
 use sentinel_core::Denial;
 
@@ -22,8 +20,6 @@ pub struct Served {
 impl Served {
     /// An edge and the Pingora application that calls it.
     pub fn new(edge: Arc<Edge>, app: Arc<HttpProxy<Handler>>) -> Self {
-        // Pingora's own timers ask the clock for whatever is read or written, tokio's only where it has to be waited for.
-        set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
         Self { edge, app }
     }
 }
