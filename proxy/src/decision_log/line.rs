@@ -165,7 +165,7 @@ impl Line {
 
 /// Whether a byte of a text stands for itself in JSON (RFC 8259 §7).
 fn is_plain(byte: u8) -> bool {
-    (byte >= b' ') & (byte != b'"') & (byte != b'\\')
+    byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
 #[cfg(test)]
