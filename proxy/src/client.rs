@@ -28,6 +28,12 @@ impl Client {
                 secure: encrypted,
             };
         };
+        if !trusted.trusts(peer) {
+            return Self {
+                address: Some(peer.to_canonical()),
+                secure: encrypted,
+            };
+        }
         let fields = &session.req_header().headers;
         let lines = |name| fields.get_all(name).iter().map(HeaderValue::as_bytes);
         Self {

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::moment;
+
 tokio::task_local! {
     static CURRENT: Deadline;
     static BODY: BodyClock;
@@ -97,9 +99,10 @@ impl Deadline {
 /// Runs an exchange; `None` if its deadline passed before it was over.
 pub async fn keeping<T>(exchange: impl Future<Output = T>) -> Option<T> {
     let deadline = Deadline::default();
+    let mut exchange = pin!(CURRENT.scope(deadline.clone(), exchange));
     tokio::select! {
         biased;
-        done = CURRENT.scope(deadline.clone(), exchange) => Some(done),
+        done = poll_fn(|cx| moment::step(|| exchange.as_mut().poll(cx))) => Some(done),
         () = deadline.passed() => None,
     }
 }

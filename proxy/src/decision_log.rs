@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sentinel_core::id::{UserId, WorkspaceId};
 use sentinel_core::revision::Revision;
-use sentinel_core::{Denial, Principal};
+use sentinel_core::{Denial, Principal, Timestamp};
 
 use crate::request_id::RequestId;
 
@@ -53,6 +53,8 @@ pub type Outcome = Result<Passage, Denial>;
 /// What is told about one decision.
 #[derive(Debug)]
 pub struct Record<'a> {
+    /// When it was decided.
+    pub at: Timestamp,
     /// The request's number.
     pub request: &'a RequestId,
     /// The route as the operator wrote it; `None` if there is none.
@@ -145,8 +147,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use sentinel_core::Credential;
     use sentinel_core::principal::{ExternalUser, Service, User};
-    use sentinel_core::{Credential, Timestamp};
 
     use super::*;
 
@@ -231,6 +233,7 @@ mod tests {
     fn a_line_says_who_what_and_why_and_no_more() {
         let principal = principal(3).expect("both");
         let line = written(&Record {
+            at: Timestamp::UNIX_EPOCH,
             request: &RequestId::fixed("r1"),
             route: Some("GET docs.example/documents/{id}"),
             outcome: Err(Denial::PermissionDenied),
@@ -265,6 +268,7 @@ mod tests {
     #[test]
     fn nobody_on_no_route_is_logged_too() {
         let line = written(&Record {
+            at: Timestamp::UNIX_EPOCH,
             request: &RequestId::fixed("r1"),
             route: None,
             outcome: Err(Denial::NoRoute),

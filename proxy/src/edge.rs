@@ -22,15 +22,15 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::asking::Asking;
 use crate::assertion::Assertions;
-use crate::authn::{Authenticated, Authenticator};
+use crate::authn::{Authenticated, Authenticator, Bearer};
 use crate::client::Client;
 use crate::decide::Permit;
 use crate::decision_log::{DecidedBy, Outcome, Passage, Record};
-use crate::forward::UserFields;
 use crate::forwarded::TrustedProxies;
 use crate::limits::Buckets;
 use crate::login::{Login, SetCookies};
 use crate::metrics::Metrics;
+use crate::moment;
 use crate::relations::Present;
 use crate::request::{CanonicalRequest, HeadLimits, Parsed, Reading};
 use crate::request_id::RequestId;
@@ -79,8 +79,8 @@ pub struct Edge {
 pub struct Admitted {
     /// Why it may pass.
     pub permit: Permit,
-    /// What the service is told about the user, if that was known.
-    pub user_fields: Option<Arc<UserFields>>,
+    /// What is remembered of the user, if it is one of the control plane's.
+    pub bearer: Option<Arc<Bearer>>,
     /// What is forwarded.
     pub request: CanonicalRequest,
     /// What the answer sets, where the browser's session was renewed on the way.
@@ -98,7 +98,7 @@ pub struct Admitted {
 impl Admitted {
     /// Whether it was judged a moment ago.
     pub fn is_undisputed(&self) -> bool {
-        self.since.elapsed() < UNDISPUTED
+        moment::now().saturating_duration_since(self.since) < UNDISPUTED
     }
 }
 
@@ -106,7 +106,7 @@ impl Admitted {
 #[derive(Debug)]
 struct Judged {
     permit: Permit,
-    fields: Option<Arc<UserFields>>,
+    bearer: Option<Arc<Bearer>>,
     at: Timestamp,
     credentials_end: Option<Timestamp>,
     by: Revision,
@@ -117,7 +117,7 @@ impl Judged {
     fn admit(self, request: CanonicalRequest, cookies: SetCookies, at: Instant) -> Admitted {
         Admitted {
             permit: self.permit,
-            user_fields: self.fields,
+            bearer: self.bearer,
             request,
             cookies,
             at: self.at,
@@ -159,6 +159,8 @@ pub struct Refused {
 struct Trace {
     route: Option<Arc<Route>>,
     principal: Option<Arc<Principal>>,
+    /// When it was decided, if that is known: nothing was waited for since.
+    at: Option<Timestamp>,
     decided_by: Option<DecidedBy>,
     revision: Option<Revision>,
     age: Option<Duration>,
@@ -178,7 +180,7 @@ struct Trace {
 #[derive(Debug)]
 struct Known {
     principal: Arc<Principal>,
-    fields: Option<Arc<UserFields>>,
+    bearer: Option<Arc<Bearer>>,
     state: Arc<ReplicaState>,
     now: Timestamp,
 }
@@ -187,7 +189,7 @@ impl Known {
     fn judged(self, permit: Permit) -> Judged {
         Judged {
             permit,
-            fields: self.fields,
+            bearer: self.bearer,
             at: self.now,
             credentials_end: credentials_end(&self.principal),
             by: self.state.revision(),
@@ -207,7 +209,7 @@ impl Edge {
         client: Client,
         id: &RequestId,
     ) -> Result<Admission, Box<Refused>> {
-        let started = Instant::now();
+        let started = moment::now();
         let mut trace = Trace::default();
         let mut request = guarded(|| CanonicalRequest::read(parsed, self.reading(client)));
         let outcome = match &mut request {
@@ -268,6 +270,7 @@ impl Edge {
         trace: &mut Trace,
     ) -> Result<Known, Denial> {
         let now = self.clock.now();
+        trace.at = Some(now);
         let mut state = self.look(trace);
         if must_be_known(route, request) {
             check_age(route, trace.age)?;
@@ -283,6 +286,7 @@ impl Edge {
             if !self.replica.wait_for(wanted, self.consistency_wait).await {
                 return Err(Denial::RevisionNotReached);
             }
+            trace.at = None;
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
             check_age(route, trace.age)?;
@@ -290,7 +294,7 @@ impl Edge {
         }
         Ok(Known {
             principal: caller.principal,
-            fields: caller.fields,
+            bearer: caller.bearer,
             state,
             now,
         })
@@ -311,7 +315,7 @@ impl Edge {
 
     /// The state to decide by, and its age, which is never that of a newer one.
     fn look(&self, trace: &mut Trace) -> Arc<ReplicaState> {
-        let (age, state) = self.replica.sight();
+        let (age, state) = self.replica.sight_at(moment::now());
         trace.age = age;
         trace.revision = Some(state.revision());
         Guard::into_inner(state)
@@ -333,6 +337,7 @@ impl Edge {
         let route = trace.route.as_ref().map(|route| route.name());
         Record {
             request: id,
+            at: trace.at.unwrap_or_else(|| self.clock.now()),
             route,
             outcome,
             is_shadow: trace.is_shadow,

@@ -80,6 +80,7 @@ impl ProxyHttp for Handler {
         match self.0.admit(parsed, exchange.client, &exchange.id).await {
             Ok(Admission::Forward(admitted)) => {
                 exchange.admitted = Some(*admitted);
+                forward::forget_spellings(session.req_header_mut());
                 Ok(false)
             }
             Ok(Admission::Answer(answer)) => {
@@ -124,7 +125,7 @@ impl ProxyHttp for Handler {
             client: exchange.client,
             id: &exchange.id,
             session_cookie: self.0.authn.session_cookie(),
-            user_fields: admitted.user_fields.as_deref(),
+            user_fields: admitted.bearer.as_ref().and_then(|bearer| bearer.fields()),
         };
         exchange.expect_more();
         forward::write(&admitted.permit, &admitted.request, hop, upstream).map_err(|_| defect())?;

@@ -30,6 +30,7 @@ pub mod limits;
 pub mod log_writer;
 pub mod login;
 pub mod metrics;
+pub mod moment;
 pub mod names;
 mod outbound;
 pub mod pace;

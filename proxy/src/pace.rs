@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::deadline::BodyClock;
+use crate::moment;
 
 /// How long a body may take at any pace.
 const GRACE: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ impl Pace {
     /// A body that begins now.
     pub fn begin() -> Self {
         Self {
-            since: Instant::now(),
+            since: moment::now(),
             bytes: 0,
             clock: BodyClock::of_this_exchange(),
         }
@@ -45,7 +46,7 @@ impl Pace {
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(piece).unwrap_or(u64::MAX));
-        let took = self.since.elapsed();
+        let took = moment::now().saturating_duration_since(self.since);
         took < GRACE || self.bytes >= took.as_secs().saturating_mul(LEAST_PER_SECOND)
     }
 }

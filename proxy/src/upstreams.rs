@@ -9,6 +9,8 @@ use arc_swap::ArcSwapOption;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::time::Instant;
 
+use crate::moment;
+
 /// How long a looked-up address is used before the name is looked up again.
 const ADDRESS_LIFETIME: Duration = Duration::from_secs(10);
 /// How long a connection without a request is kept.
@@ -24,14 +26,17 @@ pub struct Upstream {
     server_name: Option<String>,
     connect: Duration,
     wants_assertion: bool,
-    addresses: ArcSwapOption<Addresses>,
+    /// The one address, where the configuration says that and no name.
+    given: Option<SocketAddr>,
+    found: ArcSwapOption<Found>,
     next: AtomicUsize,
 }
 
+/// The addresses of a name.
 #[derive(Debug)]
-struct Addresses {
+struct Found {
     all: Vec<SocketAddr>,
-    until: Option<Instant>,
+    until: Instant,
 }
 
 impl Upstream {
@@ -52,19 +57,15 @@ impl Upstream {
 
     /// The service at a host (an address without brackets) and port; encrypted if its certificate has to show a name.
     fn new(host: &str, port: u16, server_name: Option<String>, connect: Duration) -> Self {
-        let addresses = host.parse::<IpAddr>().ok().map(|ip| {
-            Arc::new(Addresses {
-                all: vec![SocketAddr::new(ip, port)],
-                until: None,
-            })
-        });
+        let given = host.parse::<IpAddr>().ok();
         Self {
             host: host.to_owned(),
             port,
             server_name,
             connect,
             wants_assertion: false,
-            addresses: ArcSwapOption::new(addresses),
+            given: given.map(|address| SocketAddr::new(address, port)),
+            found: ArcSwapOption::empty(),
             next: AtomicUsize::new(0),
         }
     }
@@ -77,16 +78,17 @@ impl Upstream {
     /// Where to send one request; `None` while the name has no address. The addresses of a name take turns. Where a tunnel
     /// is asked for, the caller keeps the time until there is one ([`crate::deadline`]).
     pub async fn peer(&self, wait: Duration, tunnel: bool) -> Option<HttpPeer> {
-        let addresses = self.addresses().await?;
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let address = addresses.all.get(turn.checked_rem(addresses.all.len())?)?;
+        let address = match self.given {
+            Some(address) => address,
+            None => self.next_found().await?,
+        };
         // Pingora verifies no certificate at all for an empty name, so there is none without encryption and never an
         // empty one with it.
         let name = match &self.server_name {
             Some(name) if name.is_empty() => return None,
             name => name.clone(),
         };
-        let mut peer = HttpPeer::new(*address, name.is_some(), name.unwrap_or_default());
+        let mut peer = HttpPeer::new(address, name.is_some(), name.unwrap_or_default());
         let options = &mut peer.options;
         options.connection_timeout = Some(self.connect);
         options.total_connection_timeout = Some(self.connect.saturating_mul(2));
@@ -96,22 +98,26 @@ impl Upstream {
         Some(peer)
     }
 
-    async fn addresses(&self) -> Option<Arc<Addresses>> {
-        let known = self.addresses.load_full();
-        let fresh = known
-            .as_ref()
-            .is_some_and(|known| known.until.is_none_or(|until| Instant::now() < until));
+    async fn next_found(&self) -> Option<SocketAddr> {
+        let found = self.found().await?;
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        found.all.get(turn.checked_rem(found.all.len())?).copied()
+    }
+
+    async fn found(&self) -> Option<Arc<Found>> {
+        let known = self.found.load_full();
+        let fresh = known.as_ref().is_some_and(|known| moment::now() < known.until);
         if fresh {
             return known;
         }
         match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
             Ok(found) => {
-                let addresses = Arc::new(Addresses {
+                let found = Arc::new(Found {
                     all: found.collect(),
-                    until: Some(Instant::now() + ADDRESS_LIFETIME),
+                    until: Instant::now() + ADDRESS_LIFETIME,
                 });
-                self.addresses.store(Some(Arc::clone(&addresses)));
-                Some(addresses)
+                self.found.store(Some(Arc::clone(&found)));
+                Some(found)
             }
             Err(error) => {
                 tracing::warn!(upstream.host = %self.host, %error, "the name of a service cannot be looked up");

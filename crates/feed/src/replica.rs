@@ -160,18 +160,27 @@ impl Replica {
 
     /// How long ago the state was last known to be the newest; `None` if it never was.
     pub fn age(&self) -> Option<Duration> {
+        self.age_at(Instant::now())
+    }
+
+    fn age_at(&self, now: Instant) -> Option<Duration> {
         let at = self.inner.in_touch.load(Ordering::Acquire);
         if at == NEVER {
             return None;
         }
-        let nanos = self.nanos().saturating_sub(at);
+        let nanos = self.nanos_at(now).saturating_sub(at);
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
     }
 
     /// How old the state is, and the state. The age is read first, so that it is never younger than what comes with it:
     /// whoever decides by both has to ask for them like this.
     pub fn sight(&self) -> (Option<Duration>, Guard<Arc<ReplicaState>>) {
-        let age = self.age();
+        self.sight_at(Instant::now())
+    }
+
+    /// The same for whoever knows what time it is: `now` must have been the present a moment ago.
+    pub fn sight_at(&self, now: Instant) -> (Option<Duration>, Guard<Arc<ReplicaState>>) {
+        let age = self.age_at(now);
         (age, self.load())
     }
 
@@ -237,7 +246,12 @@ impl Replica {
     }
 
     fn nanos(&self) -> i64 {
-        i64::try_from(self.inner.born.elapsed().as_nanos()).unwrap_or(i64::MAX)
+        self.nanos_at(Instant::now())
+    }
+
+    fn nanos_at(&self, now: Instant) -> i64 {
+        let nanos = now.saturating_duration_since(self.inner.born).as_nanos();
+        i64::try_from(nanos).unwrap_or(i64::MAX)
     }
 }
 
@@ -293,6 +307,8 @@ mod tests {
         assert_eq!(replica.age(), Some(SECOND / 2));
         replica.slept(60 * SECOND);
         assert_eq!(replica.sight().0, Some(60 * SECOND + SECOND / 2));
+        let before = Instant::now() - SECOND;
+        assert_eq!(replica.sight_at(before).0, Some(59 * SECOND + SECOND / 2));
         replica.distrust();
         replica.slept(SECOND);
         assert_eq!(replica.age(), None);

@@ -9,27 +9,30 @@ use sentinel_token::Lasting;
 use super::Authenticated;
 use crate::forward::UserFields;
 
-/// Whoever shows a token, which says that he is this user.
+/// Whoever shows a token, which says that he is this user. All of it lies in one place, so that little memory is looked at.
 #[derive(Debug)]
-pub(super) struct Bearer {
+pub struct Bearer {
     user: Arc<User>,
     /// The user, and no service beside him.
-    alone: Authenticated,
+    alone: Arc<Principal>,
+    fields: Option<UserFields>,
 }
 
 impl Bearer {
     /// The bearer of a user's token.
     pub(super) fn new(user: User) -> Self {
         let user = Arc::new(user);
-        let principal = Principal::verified(Some(Arc::clone(&user)), None);
-        let fields = UserFields::of(&user);
+        let alone = Principal::verified(Some(Arc::clone(&user)), None);
         Self {
-            alone: Authenticated {
-                principal: Arc::new(principal),
-                fields: fields.map(Arc::new),
-            },
+            alone: Arc::new(alone),
+            fields: UserFields::of(&user),
             user,
         }
+    }
+
+    /// What services are told about him, unless it is too long to be kept.
+    pub fn fields(&self) -> Option<&UserFields> {
+        self.fields.as_ref()
     }
 
     pub(super) fn user(&self) -> &User {
@@ -37,14 +40,14 @@ impl Bearer {
     }
 
     /// The caller, with the service whose key is shown beside the token.
-    pub(super) fn with(&self, service: Option<Arc<Service>>) -> Authenticated {
-        let Some(service) = service else {
-            return self.alone.clone();
+    pub(super) fn with(self: Arc<Self>, service: Option<Arc<Service>>) -> Authenticated {
+        let principal = match service {
+            None => Arc::clone(&self.alone),
+            Some(_) => Arc::new(Principal::verified(Some(Arc::clone(&self.user)), service)),
         };
-        let principal = Principal::verified(Some(Arc::clone(&self.user)), Some(service));
         Authenticated {
-            principal: Arc::new(principal),
-            fields: self.alone.fields.clone(),
+            principal,
+            bearer: Some(self),
         }
     }
 }

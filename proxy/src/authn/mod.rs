@@ -17,12 +17,11 @@ use sentinel_core::{Denial, Principal, Random, Timestamp};
 use sentinel_feed::ReplicaState;
 use sentinel_token::{Fingerprint, Fingerprinter, HashedServiceKey, PlainServiceKey, Remembered, Verifier};
 
-use crate::forward::UserFields;
 use crate::metrics::TokenCounters;
 use crate::request::{Presented, Shown, cookies};
 
 pub use accepts::{Accepts, UserToken};
-use bearer::Bearer;
+pub use bearer::Bearer;
 use issuers::Issuers;
 use outside::Outside;
 
@@ -45,8 +44,8 @@ pub struct Authenticator {
 pub struct Authenticated {
     /// Who it is.
     pub principal: Arc<Principal>,
-    /// What services are told about the user, if it is one of the control plane's.
-    pub fields: Option<Arc<UserFields>>,
+    /// What is remembered of the user, if it is one of the control plane's.
+    pub bearer: Option<Arc<Bearer>>,
 }
 
 /// Who stands behind a request, by his token.
@@ -285,7 +284,7 @@ impl From<Principal> for Authenticated {
     fn from(principal: Principal) -> Self {
         Self {
             principal: Arc::new(principal),
-            fields: None,
+            bearer: None,
         }
     }
 }

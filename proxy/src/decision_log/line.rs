@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sentinel_core::{Clock as _, SystemClock, Timestamp};
+use sentinel_core::Timestamp;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
@@ -28,52 +28,49 @@ pub(crate) fn write_to(log: LogWriter) {
 /// Writes the line of a decision. Whether there is a log for it.
 pub(super) fn write(record: &Record<'_>) -> bool {
     let Some(log) = LINES.get() else { return false };
-    log.send(of(record, SystemClock.now()));
+    log.send(of(record));
     true
 }
 
-/// The line, with its end.
-fn of(record: &Record<'_>, now: Timestamp) -> Vec<u8> {
+/// The line, with its end. Each name stands with what is around it, so that it is copied as one.
+fn of(record: &Record<'_>) -> Vec<u8> {
     let mut line = Line(Vec::with_capacity(USUAL));
-    line.time(now);
-    line.0.extend_from_slice(br#","level":"INFO","message":""#);
-    line.0.extend_from_slice(TOLD.as_bytes());
-    line.0.push(b'"');
+    line.time(record.at);
+    line.word(r#","level":"INFO","message":"#, TOLD);
     if let Some(route) = record.route {
-        line.text("route", route);
+        line.text(r#","route":"#, route);
     }
-    line.text("request.id", record.request.as_str());
-    line.text("decision", word(record.outcome));
-    line.text("decision.reason", reason(record.outcome));
-    line.text("mode", mode(record.is_shadow));
+    line.word(r#","request.id":"#, record.request.as_str());
+    line.word(r#","decision":"#, word(record.outcome));
+    line.word(r#","decision.reason":"#, reason(record.outcome));
+    line.word(r#","mode":"#, mode(record.is_shadow));
     let user = record.principal.and_then(|principal| principal.user());
     if let Some(user) = user {
-        line.id("user.id", user.id.as_uuid());
-        line.id("workspace.id", user.workspace.as_uuid());
+        line.id(r#","user.id":""#, user.id.as_uuid());
+        line.id(r#","workspace.id":""#, user.workspace.as_uuid());
     }
     if let Some(external) = record.principal.and_then(|principal| principal.external_user()) {
-        line.text("issuer", &external.issuer);
+        line.text(r#","issuer":"#, &external.issuer);
     }
     if let Some(service) = record.principal.and_then(|principal| principal.service()) {
-        line.text("service", service.name.as_str());
+        line.text(r#","service":"#, service.name.as_str());
     }
     if let Some(by) = record.decided_by {
-        line.text("decided_by", by.as_str());
+        line.word(r#","decided_by":"#, by.as_str());
     }
     if let Some(revision) = record.revision {
-        line.name("revision");
-        line.0.push(b'"');
+        line.push(r#","revision":""#);
         line.number(revision.epoch);
-        line.0.push(b'.');
+        line.push(".");
         line.number(revision.number);
-        line.0.push(b'"');
+        line.push("\"");
     }
     if let Some(age) = record.replica_age {
-        line.milliseconds("replica.age_ms", age);
+        line.milliseconds(r#","replica.age_ms":"#, age);
     }
-    line.milliseconds("duration_ms", record.duration);
-    line.text("target", TARGET);
-    line.0.extend_from_slice(b"}\n");
+    line.milliseconds(r#","duration_ms":"#, record.duration);
+    line.word(r#","target":"#, TARGET);
+    line.push("}\n");
     line.0
 }
 
@@ -86,7 +83,7 @@ impl Line {
         thread_local! {
             static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
         }
-        self.0.extend_from_slice(br#"{"timestamp":""#);
+        self.push(r#"{"timestamp":""#);
         SECOND.with_borrow_mut(|(second, text)| {
             if *second != now.timestamp() || text.is_empty() {
                 *second = now.timestamp();
@@ -94,37 +91,39 @@ impl Line {
             }
             self.0.extend_from_slice(text.as_bytes());
         });
-        self.0.push(b'.');
+        self.push(".");
         self.digits(u64::from(now.timestamp_subsec_micros()), 6);
-        self.0.extend_from_slice(b"Z\"");
+        self.push("Z\"");
     }
 
-    fn name(&mut self, name: &str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
+    fn push(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A text of ours, which needs no escaping.
+    fn word(&mut self, name: &str, word: &str) {
+        self.push(name);
+        self.push("\"");
+        self.push(word);
+        self.push("\"");
     }
 
     fn text(&mut self, name: &str, text: &str) {
-        self.name(name);
-        if text.bytes().all(is_plain) {
-            self.0.push(b'"');
-            self.0.extend_from_slice(text.as_bytes());
-            self.0.push(b'"');
-        } else {
-            // A text is always JSON.
-            let escaped = serde_json::to_vec(text).unwrap_or_else(|_| b"null".to_vec());
-            self.0.extend_from_slice(&escaped);
+        // To the end in every case: without a way out many bytes are looked at at once.
+        if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+            return self.word(name, text);
         }
+        self.push(name);
+        // A text is always JSON.
+        let escaped = serde_json::to_vec(text).unwrap_or_else(|_| b"null".to_vec());
+        self.0.extend_from_slice(&escaped);
     }
 
     fn id(&mut self, name: &str, id: Uuid) {
-        self.name(name);
+        self.push(name);
         let mut text = [0; Hyphenated::LENGTH];
-        self.0.push(b'"');
-        self.0
-            .extend_from_slice(id.hyphenated().encode_lower(&mut text).as_bytes());
-        self.0.push(b'"');
+        self.push(id.hyphenated().encode_lower(&mut text));
+        self.push("\"");
     }
 
     fn number(&mut self, number: u64) {
@@ -150,17 +149,17 @@ impl Line {
 
     /// Whole milliseconds and up to three digits more, at least one.
     fn milliseconds(&mut self, name: &str, duration: Duration) {
-        let micros = duration.as_micros();
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let (whole, rest) = (micros / 1000, micros % 1000);
         let (digits, width) = match rest {
             rest if rest % 100 == 0 => (rest / 100, 1),
             rest if rest % 10 == 0 => (rest / 10, 2),
             rest => (rest, 3),
         };
-        self.name(name);
-        self.number(u64::try_from(whole).unwrap_or(u64::MAX));
-        self.0.push(b'.');
-        self.digits(u64::try_from(digits).unwrap_or_default(), width);
+        self.push(name);
+        self.number(whole);
+        self.push(".");
+        self.digits(digits, width);
     }
 }
 
@@ -177,11 +176,11 @@ mod tests {
     use crate::decision_log::tests::{formatted, principal};
     use crate::decision_log::{DecidedBy, Outcome, Passage};
     use crate::request_id::RequestId;
-    use sentinel_core::{Denial, Revision};
+    use sentinel_core::{Clock as _, Denial, Revision, SystemClock};
 
     /// The two lines without their times.
     fn both(record: &Record<'_>) -> (String, String) {
-        let by_hand = String::from_utf8(of(record, SystemClock.now())).expect("text");
+        let by_hand = String::from_utf8(of(record)).expect("text");
         let general = formatted(record);
         let (shape, rest) = (
             |line: &str| line.split_at(44).1.to_owned(),
@@ -215,6 +214,7 @@ mod tests {
             ];
             let principal = principal(who);
             let record = Record {
+                at: SystemClock.now(),
                 request: &RequestId::fixed("r1"),
                 route: route.as_deref(),
                 outcome: outcomes[outcome],

@@ -107,6 +107,9 @@ fn first_piece(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<Byt
 /// The head, if all of it is there, or why it is refused; otherwise what there is of it. The first `scanned` bytes were
 /// looked at before.
 fn whole_head(bytes: BytesMut, scanned: usize, limits: HeadLimits) -> Result<Head, BytesMut> {
+    if wire::is_one_head(&bytes, limits) {
+        return Ok(Head::Complete(bytes));
+    }
     match wire::end_of_head(&bytes, scanned, limits) {
         Ok(Some(end)) => {
             let checked = wire::check(bytes.get(..end).unwrap_or_default(), limits);

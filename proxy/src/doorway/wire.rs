@@ -25,6 +25,8 @@ use tokio_rustls::server::TlsStream;
 
 /// What is gathered before it is written: the head of an answer and a short body go out together.
 const GATHERED: usize = 2048;
+/// Room for the head of most answers, and a short body.
+const USUAL: usize = 640;
 
 /// A connection, plain or encrypted.
 pub(super) struct Wire<T> {
@@ -115,6 +117,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         }
         if bytes.len() >= GATHERED {
             return Pin::new(&mut self.io).poll_write(cx, bytes);
+        }
+        if self.gathered.is_empty() {
+            self.gathered.reserve(bytes.len().max(USUAL));
         }
         self.gathered.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))

@@ -74,10 +74,12 @@ impl Edge {
         answered: Option<&Answered>,
     ) -> Result<Permit, Otherwise> {
         guarded(|| {
-            let relations = self.relations.of(state.graph().model());
-            let known = Knowledge::replica(state, moment.now)
-                .with_credentials_at(moment.began)
-                .with_relations(&relations);
+            let known = Knowledge::replica(state, moment.now).with_credentials_at(moment.began);
+            let relations = self.relations.wanted_of(state.graph().model());
+            let known = match &relations {
+                Some(relations) => known.with_relations(relations),
+                None => known,
+            };
             let known = answered.map_or(known, |answered| known.with_answers(answered));
             Ok(weigh(route, target, principal, known))
         })

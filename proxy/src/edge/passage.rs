@@ -147,6 +147,7 @@ impl Edge {
                         } else {
                             trace.decided_by = None;
                         }
+                        trace.at = None;
                         let wanted = wanted_revision(principal, request);
                         let matter = Matter {
                             route: Arc::clone(route),
@@ -173,7 +174,7 @@ impl Edge {
             Err(denial) => {
                 let nobody = Known {
                     principal: Arc::default(),
-                    fields: None,
+                    bearer: None,
                     state: Guard::into_inner(self.replica.sight().1),
                     now: self.clock.now(),
                 };

@@ -193,6 +193,53 @@ fn statements_of_the_client_are_gone() {
 }
 
 #[test]
+fn the_host_that_was_judged_stays_and_no_other_beside_it() {
+    for hosts in [
+        &[("host", "a.example:80")] as &[_],
+        &[("host", "a.example:80"), ("host", "evil.example")],
+        &[("host", "A.example:80")],
+    ] {
+        let text = sent(Principal::default(), hosts);
+        assert_eq!(text.matches("\nhost: ").count(), 1, "{text}");
+        assert!(
+            text.contains("\nhost: a.example:80\n") && text.contains("\nx-forwarded-host: a.example:80\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn addresses_are_written_as_the_standard_library_writes_them() {
+    for text in [
+        "0.0.0.0",
+        "1.20.203.255",
+        "9.10.99.100",
+        "199.200.249.250",
+        "::1",
+        "2001:db8::7",
+        "::ffff:192.0.2.7",
+    ] {
+        let address: IpAddr = text.parse().expect("an address");
+        let written = address_value(address).expect("written");
+        assert_eq!(written, address.to_string().as_str());
+    }
+}
+
+#[test]
+fn spellings_are_forgotten_and_nothing_else() {
+    let mut request = RequestHeader::build("GET", b"/a?b=%20c", None).expect("a header");
+    for value in ["1", "2"] {
+        request.append_header("X-Custom", value).expect("a line");
+    }
+    assert!(request.has_case());
+    forget_spellings(&mut request);
+    assert!(!request.has_case());
+    assert_eq!(request.raw_path(), b"/a?b=%20c");
+    let values: Vec<_> = request.headers.get_all("x-custom").iter().collect();
+    assert_eq!(values, ["1", "2"]);
+}
+
+#[test]
 fn cookie_crumbs_become_one_line() {
     let text = sent(Principal::default(), &[("cookie", "a=1"), ("cookie", "b=2")]);
     assert!(text.contains("\ncookie: a=1; b=2\n"), "{text}");

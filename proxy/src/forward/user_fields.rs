@@ -2,7 +2,6 @@
 //! with one token, so they are made once.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,9 +18,10 @@ const LONGEST: usize = 1024;
 /// The fields of one user, but for his role. All values are parts of one text, so that little memory is looked at.
 #[derive(Debug)]
 pub(super) struct Lines {
-    text: Bytes,
-    /// Where each value begins and ends; `None` for what is not told.
-    parts: [Option<Range<usize>>; NAMES.len()],
+    /// `None` for what is not told.
+    values: [Option<HeaderValue>; NAMES.len()],
+    /// How many bytes they are together.
+    length: usize,
 }
 
 /// The names of the fields, in the order of the values.
@@ -41,7 +41,9 @@ pub struct UserFields {
 }
 
 impl Lines {
-    pub(super) fn of(user: &User) -> Self {
+    /// # Errors
+    /// [`Denial::Internal`] if one cannot be written.
+    pub(super) fn of(user: &User) -> Result<Self, Denial> {
         let texts: [Option<Cow<'_, str>>; NAMES.len()] = [
             Some(user.id.to_string().into()),
             Some(user.workspace.to_string().into()),
@@ -55,10 +57,16 @@ impl Lines {
             whole.push_str(&text?);
             Some(start..whole.len())
         });
-        Self {
-            text: whole.into(),
-            parts,
+        let whole = Bytes::from(whole);
+        let mut lines = Self {
+            length: whole.len(),
+            values: [const { None }; NAMES.len()],
+        };
+        for (value, part) in lines.values.iter_mut().zip(parts) {
+            let made = part.map(|part| HeaderValue::from_maybe_shared(whole.slice(part)));
+            *value = made.transpose().map_err(|_| Denial::Internal)?;
         }
+        Ok(lines)
     }
 
     /// Writes them, and the role that the user has now.
@@ -67,10 +75,9 @@ impl Lines {
             let inserted = fields.try_insert(name, value);
             inserted.map(drop).map_err(|_| Denial::Internal)
         };
-        for (name, part) in NAMES.iter().zip(&self.parts) {
-            if let Some(part) = part {
-                let value = HeaderValue::from_maybe_shared(self.text.slice(part.clone()));
-                set(name.clone(), value.map_err(|_| Denial::Internal)?)?;
+        for (name, value) in NAMES.iter().zip(&self.values) {
+            if let Some(value) = value {
+                set(name.clone(), value.clone())?;
             }
         }
         set(names::WORKSPACE_ROLE, HeaderValue::from_static(role.as_str()))
@@ -80,8 +87,8 @@ impl Lines {
 impl UserFields {
     /// Those of a user; `None` if they are too long to be kept: then they are made for each request.
     pub fn of(user: &Arc<User>) -> Option<Self> {
-        let lines = Lines::of(user);
-        (lines.text.len() <= LONGEST).then(|| Self {
+        let lines = Lines::of(user).ok()?;
+        (lines.length <= LONGEST).then(|| Self {
             lines,
             user: Arc::clone(user),
         })

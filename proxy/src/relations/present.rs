@@ -46,11 +46,15 @@ impl Present {
         &self.wanted
     }
 
+    /// What they are in this model; `None` if nothing is asked for.
+    pub fn wanted_of(&self, model: &Arc<Model>) -> Option<Guard<Arc<Relations>>> {
+        (!self.wanted.is_empty()).then(|| self.of(model))
+    }
+
     /// What they are in this model.
     pub fn of(&self, model: &Arc<Model>) -> Guard<Arc<Relations>> {
         let found = self.found.load();
-        // Who asks for nothing need not know.
-        if self.wanted.is_empty() || found.are_of(model) {
+        if found.are_of(model) {
             return found;
         }
         self.found.store(Arc::new(Relations::of(&self.wanted, model)));

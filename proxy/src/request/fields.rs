@@ -144,8 +144,12 @@ pub(super) fn check(version: Version, fields: &HeaderMap) -> Result<(), Denial> 
 /// Whether a value has no control character but tab.
 pub(super) fn is_plain_value(value: &[u8]) -> bool {
     // To the end in every case, and nothing is counted: without a way out many bytes are looked at at once.
-    let is_odd = |byte: u8| matches!(byte, 0..=8 | 10..=31 | 127);
-    !value.iter().fold(false, |found, byte| found | is_odd(*byte))
+    let rank = |byte: &u8| match *byte {
+        b'\t' => u8::MAX,
+        127 => 0,
+        byte => byte,
+    };
+    value.iter().map(rank).fold(u8::MAX, u8::min) >= b' '
 }
 
 /// Whether `Connection` nominates nothing but what belongs to this connection. Any other name would ask the edge to

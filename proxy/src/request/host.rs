@@ -45,8 +45,8 @@ fn read(text: &[u8]) -> Option<(&str, usize)> {
             };
             (name, port)
         }
-        None => match text.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
+        None => match text.bytes().position(|byte| byte == b':') {
+            Some(colon) => (text.get(..colon)?, text.get(colon.checked_add(1)?..)),
             None => (text, None),
         },
     };
@@ -102,13 +102,13 @@ fn one_of<'a>(hosts: impl IntoIterator<Item = &'a [u8]>, authority: Option<&'a s
 /// is let pass because service names in container networks carry it.
 fn is_name_or_ipv4(name: &str) -> bool {
     (1..=253).contains(&name.len())
-        && name.split('.').all(|label| {
+        && name.as_bytes().split(|byte| *byte == b'.').all(|label| {
             (1..=63).contains(&label.len())
                 && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_')
+                && !label.starts_with(b"-")
+                && !label.ends_with(b"-")
         })
 }
 

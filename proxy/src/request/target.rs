@@ -47,8 +47,8 @@ impl Target {
     /// The decoded segments. `/` has none; a trailing slash gives a last, empty one.
     pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         let path = self.decoded.as_deref().unwrap_or_else(|| self.path());
-        let inside = path.strip_prefix('/').filter(|inside| !inside.is_empty());
-        inside.into_iter().flat_map(|inside| inside.split('/'))
+        let rest = path.strip_prefix('/').filter(|inside| !inside.is_empty());
+        Segments { rest }
     }
 
     /// Whether [`Self::parse`] would take it; nothing is kept.
@@ -70,6 +70,28 @@ impl Target {
             raw: std::str::from_utf8(raw).ok()?.into(),
             decoded,
         })
+    }
+}
+
+/// What stands between the slashes of a path.
+#[derive(Debug, Clone)]
+struct Segments<'t> {
+    /// What was not gone through yet; `None` behind the last one.
+    rest: Option<&'t str>,
+}
+
+impl<'t> Iterator for Segments<'t> {
+    type Item = &'t str;
+
+    fn next(&mut self) -> Option<&'t str> {
+        let rest = self.rest?;
+        let slash = memchr(b'/', rest.as_bytes());
+        let (segment, behind) = match slash.and_then(|slash| rest.split_at_checked(slash)) {
+            Some((segment, behind)) => (segment, behind.get(1..)),
+            None => (rest, None),
+        };
+        self.rest = behind;
+        Some(segment)
     }
 }
 

@@ -33,17 +33,35 @@ pub fn end_of_head(bytes: &[u8], scanned: usize, limits: HeadLimits) -> Result<O
     }
 }
 
+/// Whether `bytes` are one head and nothing else, and one that every recipient parses alike: what nearly all requests
+/// without a body come as. Where they are not, [`end_of_head`] and [`check`] say why.
+pub fn is_one_head(bytes: &[u8], limits: HeadLimits) -> bool {
+    // No line of a head that passes is empty, so it ends nowhere else.
+    bytes.len() <= limits.bytes && bytes.ends_with(b"\r\n\r\n") && read(bytes, limits).is_ok()
+}
+
 /// Whether a head, empty line included, is one that every recipient parses alike.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn check(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
-    if has_bare_line_break(0, head) {
-        return Err(Denial::HeaderInvalid);
-    }
-    let head = head.strip_suffix(b"\r\n\r\n").ok_or(Denial::HeaderInvalid)?;
+    // Whatever else is wrong with it: a line break without its other half may be none for others.
+    let named = |denial| {
+        if has_bare_line_break(0, head) {
+            Denial::HeaderInvalid
+        } else {
+            denial
+        }
+    };
+    read(head, limits).map_err(named)
+}
+
+/// Goes through the lines of a head once. None that passes holds half a line break: each ends in a whole one, and no part of
+/// it may have a control character but tab.
+fn read(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
+    let head = head.strip_suffix(b"\r\n").ok_or(Denial::HeaderInvalid)?;
     let mut lines = lines(head);
-    let version = request_line(lines.next().unwrap_or_default())?;
+    let version = request_line(lines.next().flatten().ok_or(Denial::HeaderInvalid)?)?;
 
     let mut hosts = Two::default();
     let mut lengths = Two::default();
@@ -52,7 +70,7 @@ pub fn check(head: &[u8], limits: HeadLimits) -> Result<(), Denial> {
         if index >= limits.fields {
             return Err(Denial::HeadTooLarge);
         }
-        let (name, value) = field_line(line).ok_or(Denial::HeaderInvalid)?;
+        let (name, value) = line.and_then(field_line).ok_or(Denial::HeaderInvalid)?;
         let values = if name.eq_ignore_ascii_case(b"host") {
             &mut hosts
         } else if name.eq_ignore_ascii_case(b"content-length") {
@@ -100,12 +118,10 @@ fn request_line(line: &[u8]) -> Result<Version, Denial> {
 
 /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), without line folding.
 fn field_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = memchr(b':', line)?;
-    let (name, value) = line.split_at_checked(colon)?;
-    let value = trim(value.get(1..)?);
-    let well_formed =
-        !name.is_empty() && name.iter().copied().all(is_token_byte) && fields::is_plain_value(value);
-    well_formed.then_some((name, value))
+    let end = line.iter().position(|byte| !is_token_byte(*byte))?;
+    let (name, rest) = line.split_at_checked(end)?;
+    let value = trim(rest.strip_prefix(b":")?);
+    (!name.is_empty() && fields::is_plain_value(value)).then_some((name, value))
 }
 
 /// A value without the optional white space around it, and no other (RFC 9110 §5.6.3).
@@ -133,17 +149,19 @@ fn is_token_byte(byte: u8) -> bool {
     IS_TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-/// The pieces between line feeds, each without its carriage return.
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(head);
+/// The lines of a head, each without its end; `None` for one that does not end in CR LF.
+fn lines(head: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = head;
     std::iter::from_fn(move || {
-        let all = rest?;
-        let (line, behind) = match memchr(b'\n', all).and_then(|end| all.split_at_checked(end)) {
-            Some((line, behind)) => (line, behind.get(1..)),
-            None => (all, None),
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, behind) = match memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end)) {
+            Some((line, behind)) => (line.strip_suffix(b"\r"), behind.get(1..)),
+            None => (None, None),
         };
-        rest = behind;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        rest = behind.unwrap_or_default();
+        Some(line)
     })
 }
 
@@ -256,6 +274,34 @@ mod tests {
             end_of_head(b"GET / HTTP/1.1\nHost: a\n\n", 0, LIMITS),
             Err(Denial::HeaderInvalid)
         );
+    }
+
+    #[test]
+    fn one_head_is_one_that_ends_where_the_bytes_do_and_passes() {
+        let one = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let twice = one.repeat(2);
+        let body = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\n";
+        for (bytes, is_one) in [
+            (one, true),
+            (&one[..one.len() - 1], false),
+            (&one[..one.len() - 2], false),
+            (&twice, false),
+            (body, false),
+            ("GET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", false),
+            ("\r\n\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_one_head(bytes.as_bytes(), LIMITS), is_one, "{bytes:?}");
+            let end = end_of_head(bytes.as_bytes(), 0, LIMITS);
+            let passes = end == Ok(Some(bytes.len())) && check(bytes.as_bytes(), LIMITS).is_ok();
+            assert_eq!(passes, is_one, "{bytes:?}");
+        }
+        let short = HeadLimits {
+            bytes: one.len() - 1,
+            ..LIMITS
+        };
+        assert!(!is_one_head(one.as_bytes(), short));
     }
 
     #[test]
