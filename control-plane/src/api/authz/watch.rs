@@ -120,10 +120,11 @@ fn known_type(asking: &Asking, scope: &Scope, name: &str) -> Result<String, ApiE
         return Ok(kind);
     }
     let own = model.types().map(|kind| (scope.plain(kind), kind));
-    let known: Vec<String> = own
+    let mut known: Vec<String> = own
         .filter(|(plain, kind)| plain != kind)
         .map(|(plain, _)| format!("`{plain}`"))
         .collect();
+    known.sort_unstable();
     let message = if known.is_empty() {
         format!("there is no type `{name}`: the service has no model with types of its own yet")
     } else {

@@ -296,7 +296,7 @@ impl Model {
 
     /// All types.
     pub(crate) fn type_ids(&self) -> impl Iterator<Item = TypeId> {
-        (0_u16..).zip(&self.types).map(|(number, _)| TypeId(number))
+        (0..=u16::MAX).zip(&self.types).map(|(number, _)| TypeId(number))
     }
 
     /// The number of a type's relation.

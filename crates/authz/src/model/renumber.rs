@@ -26,7 +26,9 @@ struct Renumbered {
 
 impl Model {
     /// The same model in the numbers of `other`; what that has not comes behind. `None` where tuples cannot stay as they are:
-    /// it lacks a type or relation of the other's, or follows the tuples of one that the other does not follow.
+    /// it lacks a type or relation of the other's, or follows the tuples of one that the other does not follow; and where
+    /// questions would take other steps than in a graph that was made under this model, because a relation has come to lie
+    /// on the other side of those that a shortcut finds.
     pub(crate) fn numbered_as(&self, other: &Self) -> Option<Self> {
         let numbers = Renumbered::of(self, other)?;
         let mut types: Vec<(TypeId, Type)> = Vec::with_capacity(self.types.len());
@@ -40,7 +42,11 @@ impl Model {
             let kind = numbers.type_id(relation.kind)?;
             let slots = &types.get(kind.index())?.slots;
             let slot = match slots.iter().position(|other| other == number) {
-                Some(slot) => u16::try_from(slot).ok()?,
+                Some(slot) => {
+                    let slot = u16::try_from(slot).ok()?;
+                    let is_found_alike = shortcut::may_find(relation.slot) == shortcut::may_find(slot);
+                    (relation.is_tupleset || relation.direct.is_empty() || is_found_alike).then_some(slot)?
+                }
                 // One without tuples: its slot is not looked at.
                 None => other.relation(*number).map_or(0, |other| other.slot),
             };
@@ -48,7 +54,7 @@ impl Model {
         }
         relations.sort_by_key(|(number, _)| *number);
         let mut model = Self {
-            numbers: (0_u16..)
+            numbers: (0..=u16::MAX)
                 .zip(&types)
                 .map(|(number, kind)| (kind.name.clone(), TypeId(number)))
                 .collect(),
@@ -62,9 +68,9 @@ impl Model {
         Some(model)
     }
 
-    /// The relations that take less than in `other`, whose numbers this model has.
+    /// The relations that take less than in `other`, whose numbers this model has; they ascend.
     pub(crate) fn narrower_than(&self, other: &Self) -> Vec<RelationId> {
-        let both = (0_u16..).zip(self.relations.iter().zip(&other.relations));
+        let both = (0..=u16::MAX).zip(self.relations.iter().zip(&other.relations));
         both.filter(|(_, (relation, other))| other.direct.iter().any(|one| !relation.direct.contains(one)))
             .map(|(number, _)| RelationId(number))
             .collect()

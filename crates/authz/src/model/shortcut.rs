@@ -69,9 +69,14 @@ fn cost(model: &Model, rewrite: &Rewrite) -> u8 {
     }
 }
 
+/// Whether a shortcut finds the tuples of the relation in this slot.
+pub(super) fn may_find(slot: u16) -> bool {
+    slot < 24
+}
+
 fn of_rewrite(model: &Model, relation: &Relation, rewrite: &Rewrite) -> Shortcut {
     match rewrite {
-        Rewrite::Direct if !relation.is_tupleset && relation.slot < 24 => Shortcut {
+        Rewrite::Direct if !relation.is_tupleset && may_find(relation.slot) => Shortcut {
             slots: 1_u32.checked_shl(u32::from(relation.slot)).unwrap_or(0),
             decides: relation.direct.iter().all(|one| one.form == Form::Object),
         },

@@ -15,7 +15,8 @@ pub enum SubjectForm<'a> {
 }
 
 impl Model {
-    /// The names of all types, in the order of their definitions.
+    /// The names of all types: in the order of their definitions, or, in a graph whose model took the place of another, in
+    /// that of the other's with the new ones behind.
     pub fn types(&self) -> impl Iterator<Item = &str> {
         self.types.iter().map(|kind| &*kind.name)
     }
@@ -25,7 +26,7 @@ impl Model {
         self.type_id(kind).is_some()
     }
 
-    /// The names of a type's relations, in the order of their definitions; none if there is no such type.
+    /// The names of a type's relations, in the order of [`Model::types`]; none if there is no such type.
     pub fn relations_of(&self, kind: &str) -> impl Iterator<Item = &str> {
         let kind = self.type_id(kind);
         self.relations
