@@ -283,10 +283,11 @@ impl Edge {
         if let Some(wanted) =
             wanted_revision(&caller.principal, request).filter(|wanted| *wanted > state.revision())
         {
+            // Whatever comes of it: it is decided after that.
+            trace.at = None;
             if !self.replica.wait_for(wanted, self.consistency_wait).await {
                 return Err(Denial::RevisionNotReached);
             }
-            trace.at = None;
             // What was true before does not count any more, neither the credentials' validity nor the age.
             state = self.look(trace);
             check_age(route, trace.age)?;
@@ -388,7 +389,70 @@ fn guarded<T>(step: impl FnOnce() -> Result<T, Denial>) -> Result<T, Denial> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use http::{HeaderMap, HeaderValue};
+    use sentinel_config::parse_edge;
+    use sentinel_core::{ManualClock, SystemRandom};
+
     use super::*;
+    use crate::testing::{NOW, OLGA, at, facts, revision, state, token};
+
+    fn edge() -> Edge {
+        let text = "control_plane: { url: http://127.0.0.1:9003, edge_key: some-key }
+upstreams: { docs: { url: http://127.0.0.1:9000 } }
+routes: [{ match: GET a.example/, to: docs, require: { signed_in: true } }]";
+        let config = parse_edge(text, Path::new("edge.yaml"), &BTreeMap::new()).expect("valid");
+        let metrics = Metrics::new().expect("metrics");
+        let replica = Replica::new();
+        replica.install(state(facts()));
+        replica.touch();
+        Edge {
+            routes: Table::compile(&config).expect("no ties"),
+            authn: Authenticator::of(&config, Arc::default(), metrics.tokens(), &SystemRandom),
+            replica,
+            relations: Present::new(Vec::new()),
+            asking: None,
+            clock: Arc::new(ManualClock::at(at(NOW))),
+            random: Arc::new(SystemRandom),
+            metrics,
+            consistency_wait: Duration::ZERO,
+            head_limits: HeadLimits::default(),
+            trusted_proxies: TrustedProxies::new(&[]),
+            buckets: Buckets::new(false),
+            assertions: None,
+            login: None,
+        }
+    }
+
+    /// The line of a decision bears the time of the decision, also where what was waited for did not come.
+    #[tokio::test]
+    async fn when_it_came_is_not_when_it_was_decided_for_who_had_to_wait() {
+        let edge = edge();
+        for (newest, waits) in [(10, false), (11, true)] {
+            let token = token(OLGA, |claims| {
+                claims["rev"] = revision(newest).to_string().into();
+            });
+            let mut fields = HeaderMap::new();
+            fields.insert("host", HeaderValue::from_static("a.example"));
+            let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a value");
+            fields.insert("authorization", bearer);
+            let parsed = Parsed {
+                version: http::Version::HTTP_11,
+                method: "GET",
+                target: b"/",
+                authority: None,
+                fields: &fields,
+            };
+            let request = CanonicalRequest::read(parsed, edge.reading(Client::default())).expect("canonical");
+            let route = Arc::clone(edge.routes.find(&request, &fields).expect("a route"));
+            let mut trace = Trace::default();
+            let known = edge.know(&request, &route, &mut trace).await;
+            let expected = waits.then_some(Denial::RevisionNotReached);
+            assert_eq!((known.err(), trace.at.is_none()), (expected, waits));
+        }
+    }
 
     #[test]
     fn a_panic_denies() {

@@ -4,9 +4,11 @@
 //! the process is killed is lost; when it ends by itself, [`Writing`] has everything written first.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SendError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use crate::moment;
 
 /// How many lines may wait.
 const ROOM: usize = 8192;
@@ -68,13 +70,22 @@ impl LogWriter {
     /// Takes a whole line, and waits while there is no room.
     pub fn send(&self, line: Vec<u8>) {
         // If the thread is gone, nothing more is written.
-        let _ = self.0.send(Message::Line(line));
+        let _ = self.hand_over(line);
+    }
+
+    fn hand_over(&self, line: Vec<u8>) -> Result<(), SendError<Message>> {
+        match self.0.try_send(Message::Line(line)) {
+            Ok(()) => Ok(()),
+            // That may take as long as a reader likes to stall: nobody may take the time before for the present.
+            Err(TrySendError::Full(message)) => moment::waiting(|| self.0.send(message)),
+            Err(TrySendError::Disconnected(message)) => Err(SendError(message)),
+        }
     }
 }
 
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let sent = self.0.send(Message::Line(line.to_vec()));
+        let sent = self.hand_over(line.to_vec());
         sent.map(|()| line.len())
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -152,5 +163,29 @@ mod tests {
         reader.open();
         drop(writing);
         assert_eq!(reader.text(), lines.concat());
+    }
+
+    /// It writes until it had to wait: sooner or later it has to, for a reader who is slower than that.
+    #[test]
+    fn whoever_had_to_wait_for_a_reader_asks_again_what_time_it_is() {
+        let (sender, messages) = sync_channel(1);
+        let (mut log, reader) = (
+            LogWriter(sender),
+            thread::spawn(move || {
+                while messages.recv().is_ok() {
+                    thread::yield_now();
+                }
+            }),
+        );
+        moment::step(|| {
+            let before = moment::now();
+            while moment::now() == before && before.elapsed() < Duration::from_secs(20) {
+                log.send(vec![b'x']);
+                log.write_all(b"x").expect("taken");
+            }
+            assert!(moment::now() > before);
+        });
+        drop(log);
+        reader.join().expect("it ends");
     }
 }

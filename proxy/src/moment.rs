@@ -1,7 +1,7 @@
 //! What time it is for an exchange. Asking the clock takes longer than most of what is done with the answer, and between two
 //! points at which an exchange waits hardly any time passes: so it is asked once from one to the next.
 //!
-//! How long something took is not measured with this.
+//! How long something took is not measured with this. Whatever may keep a whole thread waiting has to say so ([`waiting`]).
 
 use std::cell::Cell;
 
@@ -49,6 +49,15 @@ pub fn now() -> Instant {
     moment
 }
 
+/// Runs something that keeps this thread waiting, and whatever its step knew of the time does not count any more.
+pub fn waiting<T>(run: impl FnOnce() -> T) -> T {
+    let done = run();
+    if matches!(STEP.get(), Step::At(_)) {
+        STEP.set(Step::Begun);
+    }
+    done
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -78,5 +87,23 @@ mod tests {
         let before = now();
         advance(Duration::from_secs(1)).await;
         assert_eq!(now() - before, Duration::from_secs(1), "outside of a step");
+    }
+
+    #[test]
+    fn a_step_that_had_to_wait_asks_again() {
+        step(|| {
+            let before = now();
+            let after = waiting(|| {
+                let mut moment = Instant::now();
+                while moment == before {
+                    moment = Instant::now();
+                }
+                moment
+            });
+            assert!(after > before && now() >= after);
+            assert_eq!(now(), now());
+        });
+        waiting(|| ());
+        assert!(matches!(STEP.get(), Step::None), "outside of a step");
     }
 }

@@ -28,11 +28,12 @@ use crate::workers::Workers;
 /// It cannot start.
 pub fn run(config: &Config) -> Result<()> {
     create_private(&config.state_dir)?;
+    // First of all: the threads need files themselves.
+    let files = descriptors::raise();
     let workers = Workers::for_each_core().context("the threads that serve requests cannot be started")?;
     let wanted = Limits::of(config);
-    let kept = serve::kept(&workers).saturating_mul(workers.len());
     let limits = Limits {
-        connections: descriptors::connections(descriptors::raise(), kept, wanted.connections),
+        connections: descriptors::connections(files, workers.len(), wanted.connections),
         ..wanted
     };
     tracing::info!(

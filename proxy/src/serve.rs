@@ -25,6 +25,7 @@ use crate::asking::Asking;
 use crate::assertion::Assertions;
 use crate::authn::Authenticator;
 use crate::authn::issuers::{IssuerGauges, Issuers};
+use crate::descriptors;
 use crate::doorway::tls::Encryption;
 use crate::doorway::{Behind, Entrance, Limits};
 use crate::edge::Edge;
@@ -39,8 +40,6 @@ use crate::relations::{Mismatch, Present, Wanted};
 use crate::routes::Table;
 use crate::workers::Workers;
 
-/// How many idle connections to services are kept in all, and at least by each worker.
-const KEPT: (usize, usize) = (256, 16);
 /// How long requests that are under way may take after the edge was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -105,6 +104,7 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     let assertions = Assertions::of(config, &*parts.random)?;
     let login = Login::from_config(config, Arc::clone(&parts.clock), Arc::clone(&parts.random))?;
     let routes = Table::compile(config)?;
+    let lots = Arc::clone(&parts.random);
     policy_tests::run(config, &routes)?;
     let asking = parts
         .asks
@@ -150,12 +150,15 @@ pub async fn start_with(config: &Config, parts: Parts, limits: Limits) -> Result
     let (stop_door, stopping) = watch::channel(false);
     issuers.keep(&stopping)?;
     let (stop_operator, operator_stopping) = watch::channel(false);
-    let conf = Arc::new(server_conf(config, kept(&parts.workers)));
+    let conf = Arc::new(server_conf(
+        config,
+        descriptors::kept(descriptors::limit(), parts.workers.len()),
+    ));
     let served = parts.workers.runtimes().map(|runtime| {
         let app: HttpProxy<Handler> = http_proxy(&conf, Handler(Arc::clone(&edge)));
         (runtime, Served::new(Arc::clone(&edge), Arc::new(app)))
     });
-    let entrance = Arc::new(Entrance::new(served, &limits));
+    let entrance = Arc::new(Entrance::new(served, &limits, lots));
     let report = Arc::new(Report {
         edge,
         max_staleness: config.max_staleness,
@@ -291,12 +294,6 @@ impl Status for Report {
         });
         (reason.is_none(), document)
     }
-}
-
-/// How many idle connections to services each of the workers keeps.
-pub fn kept(workers: &Workers) -> usize {
-    let (in_all, each) = KEPT;
-    in_all.checked_div(workers.len()).unwrap_or_default().max(each)
 }
 
 /// Pingora's settings. Those that concern its own server have no effect here, and are set so that they would do no harm.

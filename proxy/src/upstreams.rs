@@ -1,18 +1,15 @@
 //! The services behind the edge: their addresses and how long is waited for them.
 
+mod name;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use pingora::upstreams::peer::HttpPeer;
-use tokio::time::Instant;
 
-use crate::moment;
+use self::name::Name;
 
-/// How long a looked-up address is used before the name is looked up again.
-const ADDRESS_LIFETIME: Duration = Duration::from_secs(10);
 /// How long a connection without a request is kept.
 const IDLE: Duration = Duration::from_mins(1);
 /// How long an upgraded connection may be silent.
@@ -21,22 +18,17 @@ pub const SILENCE: Duration = Duration::from_hours(1);
 /// One service.
 #[derive(Debug)]
 pub struct Upstream {
-    host: String,
-    port: u16,
+    at: Place,
     server_name: Option<String>,
     connect: Duration,
     wants_assertion: bool,
-    /// The one address, where the configuration says that and no name.
-    given: Option<SocketAddr>,
-    found: ArcSwapOption<Found>,
-    next: AtomicUsize,
 }
 
-/// The addresses of a name.
+/// Where a service is, as the configuration says it.
 #[derive(Debug)]
-struct Found {
-    all: Vec<SocketAddr>,
-    until: Instant,
+enum Place {
+    Address(SocketAddr),
+    Name(Arc<Name>),
 }
 
 impl Upstream {
@@ -57,16 +49,15 @@ impl Upstream {
 
     /// The service at a host (an address without brackets) and port; encrypted if its certificate has to show a name.
     fn new(host: &str, port: u16, server_name: Option<String>, connect: Duration) -> Self {
-        let given = host.parse::<IpAddr>().ok();
+        let at = match host.parse::<IpAddr>() {
+            Ok(address) => Place::Address(SocketAddr::new(address, port)),
+            Err(_) => Place::Name(Name::new(host, port)),
+        };
         Self {
-            host: host.to_owned(),
-            port,
+            at,
             server_name,
             connect,
             wants_assertion: false,
-            given: given.map(|address| SocketAddr::new(address, port)),
-            found: ArcSwapOption::empty(),
-            next: AtomicUsize::new(0),
         }
     }
 
@@ -75,12 +66,12 @@ impl Upstream {
         self.wants_assertion
     }
 
-    /// Where to send one request; `None` while the name has no address. The addresses of a name take turns. Where a tunnel
-    /// is asked for, the caller keeps the time until there is one ([`crate::deadline`]).
+    /// Where to send one request; `None` while the name has no address. Where a tunnel is asked for, the caller keeps the
+    /// time until there is one ([`crate::deadline`]).
     pub async fn peer(&self, wait: Duration, tunnel: bool) -> Option<HttpPeer> {
-        let address = match self.given {
-            Some(address) => address,
-            None => self.next_found().await?,
+        let address = match &self.at {
+            Place::Address(address) => *address,
+            Place::Name(name) => name.address().await?,
         };
         // Pingora verifies no certificate at all for an empty name, so there is none without encryption and never an
         // empty one with it.
@@ -96,34 +87,6 @@ impl Upstream {
         options.write_timeout = Some(wait);
         options.idle_timeout = Some(IDLE);
         Some(peer)
-    }
-
-    async fn next_found(&self) -> Option<SocketAddr> {
-        let found = self.found().await?;
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        found.all.get(turn.checked_rem(found.all.len())?).copied()
-    }
-
-    async fn found(&self) -> Option<Arc<Found>> {
-        let known = self.found.load_full();
-        let fresh = known.as_ref().is_some_and(|known| moment::now() < known.until);
-        if fresh {
-            return known;
-        }
-        match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
-            Ok(found) => {
-                let found = Arc::new(Found {
-                    all: found.collect(),
-                    until: Instant::now() + ADDRESS_LIFETIME,
-                });
-                self.found.store(Some(Arc::clone(&found)));
-                Some(found)
-            }
-            Err(error) => {
-                tracing::warn!(upstream.host = %self.host, %error, "the name of a service cannot be looked up");
-                known
-            }
-        }
     }
 }
 

@@ -6,10 +6,15 @@
 
 use std::io;
 use std::num::NonZero;
-use std::thread;
+use std::process;
+use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+/// How many threads a worker may have at once for what would block it: looking up the names of services. There is one
+/// lookup of a name at a time ([`crate::upstreams`]).
+const BLOCKING: usize = 8;
 
 /// Who serves requests, until this is dropped: whatever its threads still do ends then.
 pub struct Workers(Vec<Worker>);
@@ -66,10 +71,13 @@ impl Workers {
 
 impl Worker {
     fn start() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING)
+            .build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel::<()>();
-        thread::Builder::new().name("worker".to_owned()).spawn(move || {
+        spawn(move || {
             // It is never sent anything: the other side goes, and that is the end.
             let _ = runtime.block_on(ended);
             // Whoever asks a resolver for an address is not waited for.
@@ -82,9 +90,37 @@ impl Worker {
     }
 }
 
+/// Ends the process where a worker's thread ends by a panic. A panic in a connection's own task does not come here: this is the
+/// runtime's. Without it nothing moves any more for the connections of that worker, and it would be given ever more of
+/// them; whoever started the process starts another one.
+struct Indispensable;
+
+impl Drop for Indispensable {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Not by the log, whose thread would have no time to write it.
+            eprintln!("a thread that serves requests has failed: the edge ends");
+            process::abort();
+        }
+    }
+}
+
+/// Runs what a worker does on a thread of its own.
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("worker".to_owned()).spawn(move || {
+        let _indispensable = Indispensable;
+        work();
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::env;
     use std::future::pending;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+    use std::sync::{Arc, RwLock};
 
     use super::*;
 
@@ -126,5 +162,55 @@ mod tests {
         for gone in gone {
             gone.await.expect("its guest went");
         }
+    }
+    /// What a panic does to the process is seen from outside: this test runs itself once more.
+    #[test]
+    fn the_process_does_not_outlive_a_worker_that_fails() {
+        const FAILS: &str = "SENTINEL_TEST_A_WORKER_FAILS";
+        if env::var_os(FAILS).is_some() {
+            let worker = spawn(|| panic!("a defect of the runtime")).expect("a thread");
+            // Nobody gets further than this.
+            let _ = worker.join();
+            return;
+        }
+        let output = Command::new(env::current_exe().expect("this program"))
+            .args([
+                "--exact",
+                "--nocapture",
+                "workers::tests::the_process_does_not_outlive_a_worker_that_fails",
+            ])
+            .env(FAILS, "1")
+            .output()
+            .expect("ran");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(6), "{told}");
+        assert!(
+            told.contains("a thread that serves requests has failed"),
+            "{told}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_would_block_a_worker_has_a_few_threads_and_not_hundreds() {
+        let workers = Workers::start(1).expect("threads");
+        let runtime = workers.runtimes().next().expect("one");
+        let gate = Arc::new(RwLock::new(()));
+        let closed = gate.write().expect("lock");
+        let blocking: Vec<_> = (0..4 * BLOCKING)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                runtime.spawn_blocking(move || {
+                    let _open = gate.read().expect("lock");
+                    thread::current().id()
+                })
+            })
+            .collect();
+        // All of them have come, and each that began waits on a thread of its own.
+        drop(closed);
+        let mut threads = HashSet::new();
+        for blocked in blocking {
+            threads.insert(blocked.await.expect("it ends"));
+        }
+        assert!(threads.len() <= BLOCKING, "{}", threads.len());
     }
 }

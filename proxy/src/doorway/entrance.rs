@@ -1,11 +1,13 @@
 //! Who is let in, and which worker serves him.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora::apps::HttpServerApp as _;
+use sentinel_core::Random;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -21,6 +23,7 @@ pub struct Entrance<B> {
     connections: usize,
     slots: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    random: Arc<dyn Random>,
 }
 
 /// A worker, as the entrance knows it.
@@ -45,8 +48,12 @@ impl Drop for Place {
 
 impl<B: Behind> Entrance<B> {
     /// An entrance to `workers`: for each the runtime that its connections are served on, and who serves them. There is at
-    /// least one.
-    pub fn new(workers: impl IntoIterator<Item = (Handle, B)>, limits: &Limits) -> Self {
+    /// least one. By `random` it is drawn which of them a connection may come to.
+    pub fn new(
+        workers: impl IntoIterator<Item = (Handle, B)>,
+        limits: &Limits,
+        random: Arc<dyn Random>,
+    ) -> Self {
         let desk = |(worker, behind)| Desk {
             worker,
             door: Arc::new(Door::new(Arc::new(behind), limits.clone())),
@@ -57,6 +64,7 @@ impl<B: Behind> Entrance<B> {
             connections: limits.connections,
             slots: Arc::new(Semaphore::new(limits.connections)),
             addresses: Addresses::new(limits.per_address, Arc::clone(&limits.exempt)),
+            random,
         }
     }
 
@@ -94,7 +102,21 @@ impl<B: Behind> Entrance<B> {
         }
     }
 
-    /// Hands a connection to the worker that has fewest.
+    /// The worker for the next connection: two are drawn, which may be the same one, and it is the one that has fewer
+    /// connections. Fewest of all would be a rule that clients could use: whoever keeps connections open that cost him
+    /// nothing, where others have none, would send everybody else to one worker.
+    fn desk(&self) -> Option<&Desk<B>> {
+        let mut lots = [0; 8];
+        self.random.fill(&mut lots);
+        let lots = u64::from_le_bytes(lots);
+        let all = u64::try_from(self.desks.len()).ok()?;
+        let draw = |lot: u64| self.desks.get(usize::try_from(lot.checked_rem(all)?).ok()?);
+        let (one, other) = (draw(lots >> 32)?, draw(lots & u64::from(u32::MAX))?);
+        let fewer = other.open.load(Ordering::Relaxed) < one.open.load(Ordering::Relaxed);
+        Some(if fewer { other } else { one })
+    }
+
+    /// Hands a connection to a worker.
     fn admit(
         &self,
         connection: TcpStream,
@@ -103,11 +125,7 @@ impl<B: Behind> Entrance<B> {
         encryption: Option<Encryption>,
         stop: watch::Receiver<bool>,
     ) {
-        let fewest = self
-            .desks
-            .iter()
-            .min_by_key(|desk| desk.open.load(Ordering::Relaxed));
-        let Some(desk) = fewest else { return };
+        let Some(desk) = self.desk() else { return };
         let Some(counted) = self.addresses.count(peer.ip()) else {
             desk.door.behind.turned_away(TurnedAway::Crowd);
             return;
@@ -119,13 +137,15 @@ impl<B: Behind> Entrance<B> {
             _counted: counted,
         };
         // From now on the worker's runtime hears of what comes in, and no other.
-        let Ok(connection) = connection.into_std() else {
-            return;
+        let connection = match connection.into_std() {
+            Ok(connection) => connection,
+            Err(error) => return lost(&error),
         };
         let door = Arc::clone(&desk.door);
         desk.worker.spawn(async move {
-            if let Ok(connection) = TcpStream::from_std(connection) {
-                door.serve(connection, peer, encryption, stop).await;
+            match TcpStream::from_std(connection) {
+                Ok(connection) => door.serve(connection, peer, encryption, stop).await,
+                Err(error) => lost(&error),
             }
             drop(place);
         });
@@ -141,9 +161,14 @@ impl<B: Behind> Entrance<B> {
     }
 }
 
+fn lost(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be handed to a worker");
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::atomic::AtomicU64;
     use std::sync::{Mutex, PoisonError};
     use std::thread::{self, ThreadId};
 
@@ -154,6 +179,7 @@ mod tests {
     use sentinel_core::Denial;
     use tokio::io::AsyncWriteExt as _;
     use tokio::sync::mpsc;
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::workers::Workers;
@@ -198,45 +224,115 @@ mod tests {
         }
     }
 
+    /// Draws that look like any, and are the same in every run.
+    struct Lots(AtomicU64);
+
+    impl Random for Lots {
+        fn fill(&self, bytes: &mut [u8]) {
+            for byte in bytes {
+                let next = |state: u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+                let state = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+                *byte = state.expect("always one").to_be_bytes()[0];
+            }
+        }
+    }
+
+    /// An entrance to three workers that keep every request.
+    struct Lobby {
+        entrance: Arc<Entrance<Kept>>,
+        address: SocketAddr,
+        arrivals: mpsc::UnboundedReceiver<ThreadId>,
+        turned_away: Arc<Mutex<Vec<TurnedAway>>>,
+        stop: watch::Sender<bool>,
+        accepting: JoinHandle<()>,
+        clients: Vec<TcpStream>,
+        _workers: Workers,
+    }
+
+    impl Lobby {
+        async fn open(per_address: usize) -> Self {
+            let workers = Workers::start(3).expect("threads");
+            let (came, arrivals) = mpsc::unbounded_channel();
+            let turned_away = Arc::<Mutex<Vec<_>>>::default();
+            let keeper = |runtime| {
+                let (came, turned_away) = (came.clone(), Arc::clone(&turned_away));
+                (runtime, Kept(Arc::new(Keeper { came, turned_away })))
+            };
+            let limits = Limits {
+                per_address,
+                ..Limits::default()
+            };
+            let lots = Arc::new(Lots(AtomicU64::new(1)));
+            let entrance = Arc::new(Entrance::new(workers.runtimes().map(keeper), &limits, lots));
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let (stop, stopping) = watch::channel(false);
+            let accepting = tokio::spawn(Arc::clone(&entrance).accept(listener, None, stopping));
+            Self {
+                entrance,
+                address,
+                arrivals,
+                turned_away,
+                stop,
+                accepting,
+                clients: Vec::new(),
+                _workers: workers,
+            }
+        }
+
+        /// So many clients come, one after the other: how many of them came to each thread, the fewest first.
+        async fn shares(&mut self, clients: usize) -> Vec<usize> {
+            let mut shares = HashMap::<ThreadId, usize>::new();
+            for _ in 0..clients {
+                let mut client = TcpStream::connect(self.address).await.expect("a connection");
+                client
+                    .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                    .await
+                    .expect("sent");
+                self.clients.push(client);
+                let thread = self.arrivals.recv().await.expect("it came");
+                *shares.entry(thread).or_default() += 1;
+            }
+            let mut shares: Vec<usize> = shares.into_values().collect();
+            shares.sort_unstable();
+            shares
+        }
+
+        async fn close(self) {
+            self.stop.send_replace(true);
+            self.accepting.await.expect("it ends");
+            self.entrance.drained().await;
+        }
+    }
+
     #[tokio::test]
     async fn every_worker_has_its_share_of_the_connections_and_the_limits_are_of_all_together() {
-        let workers = Workers::start(3).expect("threads");
-        let (came, mut arrivals) = mpsc::unbounded_channel();
-        let turned_away = Arc::<Mutex<Vec<_>>>::default();
-        let keeper = |runtime| {
-            let (came, turned_away) = (came.clone(), Arc::clone(&turned_away));
-            (runtime, Kept(Arc::new(Keeper { came, turned_away })))
-        };
-        let limits = Limits {
-            per_address: 12,
-            ..Limits::default()
-        };
-        let entrance = Arc::new(Entrance::new(workers.runtimes().map(keeper), &limits));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopping) = watch::channel(false);
-        let accepting = tokio::spawn(Arc::clone(&entrance).accept(listener, None, stopping));
+        let mut lobby = Lobby::open(48).await;
+        let shares = lobby.shares(48).await;
+        assert!(
+            shares.len() == 3 && shares.iter().all(|share| (13..=19).contains(share)),
+            "{shares:?}"
+        );
 
-        let mut clients = Vec::new();
-        let mut share = HashMap::<ThreadId, usize>::new();
-        for _ in 0..12 {
-            let mut client = TcpStream::connect(address).await.expect("a connection");
-            client
-                .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-                .await
-                .expect("sent");
-            clients.push(client);
-            let thread = arrivals.recv().await.expect("it came");
-            *share.entry(thread).or_default() += 1;
-        }
-        assert_eq!(share.values().copied().collect::<Vec<_>>(), [4, 4, 4]);
-
-        let one_more = TcpStream::connect(address).await.expect("a connection");
+        let one_more = TcpStream::connect(lobby.address).await.expect("a connection");
         one_more.readable().await.expect("it is closed");
-        assert_eq!(*turned_away.lock().expect("lock"), [TurnedAway::Crowd]);
+        assert_eq!(*lobby.turned_away.lock().expect("lock"), [TurnedAway::Crowd]);
+        lobby.close().await;
+    }
 
-        stop.send_replace(true);
-        accepting.await.expect("it ends");
-        entrance.drained().await;
+    /// Whoever has filled all workers but one sends the others there more often than not, and no more than that.
+    #[tokio::test]
+    async fn nobody_can_send_everybody_else_to_one_worker() {
+        let mut lobby = Lobby::open(64).await;
+        for full in lobby.entrance.desks.iter().skip(1) {
+            full.open.fetch_add(1000, Ordering::Relaxed);
+        }
+        // Five of nine draws have the one in them.
+        let shares = lobby.shares(64).await;
+        assert!(
+            shares.len() == 3 && shares.iter().all(|share| (8..=44).contains(share)),
+            "{shares:?}"
+        );
+        lobby.close().await;
     }
 }

@@ -151,7 +151,7 @@ impl World {
             random: Arc::new(SystemRandom),
             asks,
             feed: None,
-            workers: Workers::here(),
+            workers: workers(),
         };
         let running = start_with(&config, parts, limits).await.expect("started");
         Self {
@@ -175,7 +175,24 @@ impl World {
     }
 }
 
-/// Lets this much time pass, for everybody at once.
+tokio::task_local! {
+    static WORKERS: usize;
+}
+
+/// Runs a test whose edges have so many workers, as in a program. All others serve on the test's own thread, whose time can
+/// be held still.
+pub(crate) async fn on_workers<T>(count: usize, test: impl Future<Output = T>) -> T {
+    WORKERS.scope(count, test).await
+}
+
+fn workers() -> Workers {
+    WORKERS.try_with(|count| *count).map_or_else(
+        |_| Workers::here(),
+        |count| Workers::start(count).expect("threads"),
+    )
+}
+
+/// Lets this much time pass, for everybody at once. Not with workers: they have clocks of their own.
 pub(crate) async fn let_pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

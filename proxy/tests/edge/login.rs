@@ -16,6 +16,7 @@ use crate::harness::{Answer, Client, PATIENCE, World, bearer, get, let_pass, tak
 use crate::testing::{ISSUER, NOW, OLGA, SESSION as SESSION_ID, at, id, revision, token};
 
 mod floods;
+mod workers;
 
 const SESSION: &str = "__Host-sentinel";
 const REFRESH: &str = "__Host-sentinel-refresh";

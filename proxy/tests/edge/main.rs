@@ -33,3 +33,4 @@ mod streams;
 mod testing;
 mod tls;
 mod tunnels;
+mod workers;
