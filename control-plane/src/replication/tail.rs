@@ -35,11 +35,20 @@ pub(super) enum TailError {
 }
 
 /// What one look at the change log came to.
+#[derive(Debug)]
 enum Look {
     /// Everything there was has been applied.
     UpToDate,
     /// There is more.
     More,
+}
+
+/// That the change log does not continue from where the replica is, as long as nothing could be loaded in place of that.
+#[derive(Debug, PartialEq, Eq)]
+struct Break {
+    known: Mark,
+    /// The head that this was found with; none if a change of the log does not apply.
+    head: Option<Revision>,
 }
 
 impl Replication {
@@ -53,9 +62,9 @@ impl Replication {
     pub async fn run(&self, mut stopping: watch::Receiver<bool>) {
         let mut head = self.database.subscribe();
         let mut failing = false;
-        let mut explained = None;
+        let mut noticed = None;
         while !*stopping.borrow() {
-            let wait = match self.look(&mut explained).await {
+            let wait = match self.look(&mut noticed).await {
                 Ok(look) => {
                     if failing {
                         tracing::info!("the replica follows the database again");
@@ -71,7 +80,7 @@ impl Replication {
                         tracing::error!(error = %chain(&error), "the replica cannot follow the database");
                         failing = true;
                     }
-                    self.after(&error).await;
+                    self.after(&error, &mut noticed).await;
                     RETRY
                 }
             };
@@ -93,8 +102,8 @@ impl Replication {
         sleep(HURRY).await;
     }
 
-    /// Looks once. Why everything has to be loaded anew is told once for a head, however often loading fails.
-    async fn look(&self, explained: &mut Option<Revision>) -> Result<Look, TailError> {
+    /// Looks once. That everything has to be loaded anew is told once for a head, however often loading fails.
+    async fn look(&self, noticed: &mut Option<Break>) -> Result<Look, TailError> {
         let asked = Instant::now();
         let known = self.recent().mark;
         if known == Mark::NOWHERE {
@@ -105,28 +114,28 @@ impl Replication {
             Continuation::Changes(changes) => changes,
             Continuation::TooOld(head) => {
                 // First: who tells others what comes must not go on, whatever becomes of this.
-                self.end_edition();
+                let is_news = self.notice(noticed, known, Some(head));
                 // A head that went back means that commits were lost, and that what they said is not to be decided from any
                 // more.
                 if head < known.revision {
                     self.replica.distrust();
                 }
-                if explained.replace(head) != Some(head) {
+                if is_news {
                     explain(known.revision, head);
                 }
                 self.reload().await?;
-                *explained = None;
+                *noticed = None;
                 return Ok(Look::More);
             }
             Continuation::Replaced(head) => {
-                self.end_edition();
+                let is_news = self.notice(noticed, known, Some(head));
                 // What the replica knows was never so in this history, and is not to be decided from any more.
                 self.replica.distrust();
-                if explained.replace(head) != Some(head) {
+                if is_news {
                     explain_another(known.revision, head);
                 }
                 self.reload().await?;
-                *explained = None;
+                *noticed = None;
                 return Ok(Look::More);
             }
         };
@@ -158,14 +167,29 @@ impl Replication {
     }
 
     /// A change that does not apply means that state and log differ: nobody may decide from the state any more.
-    async fn after(&self, error: &TailError) {
+    async fn after(&self, error: &TailError, noticed: &mut Option<Break>) {
         if matches!(error, TailError::Apply(_)) {
-            self.end_edition();
+            self.notice(noticed, self.recent().mark, None);
             self.replica.distrust();
-            if let Err(error) = self.reload().await {
-                tracing::error!(error = %chain(&error), "the replica cannot be loaded anew");
+            match self.reload().await {
+                Ok(()) => *noticed = None,
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "the replica cannot be loaded anew");
+                }
             }
         }
+    }
+
+    /// Ends the edition, unless it was ended for this already: who began since then has to end once, when the state is
+    /// replaced, and not each time that loading fails. Whether this is news.
+    fn notice(&self, noticed: &mut Option<Break>, known: Mark, head: Option<Revision>) -> bool {
+        let found = Break { known, head };
+        if noticed.as_ref() == Some(&found) {
+            return false;
+        }
+        self.end_edition();
+        *noticed = Some(found);
+        true
     }
 }
 
@@ -203,4 +227,64 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_store::testing::TestStore;
+    use sentinel_store::{execute, on_both_backends};
+
+    use super::*;
+
+    async fn written(store: &TestStore, statement: &'static str) {
+        let mut tx = store.db.begin().await.expect("tx");
+        execute!(tx, statement).await.expect("done");
+        tx.commit().await.expect("commit");
+    }
+
+    on_both_backends! {
+        async fn who_follows_ends_once_however_often_loading_fails(store: TestStore) {
+            let replication = Replication::new(store.db.clone());
+            replication.load().await.expect("loaded");
+            let (known, editions) = (replication.recent().mark, replication.editions());
+            let (begun, mut noticed) = (*editions.borrow(), None);
+            // The log was trimmed past the replica, and nothing can be loaded.
+            written(&store, "UPDATE replication_head SET revision = revision + 5 WHERE id = 1").await;
+            written(&store, "ALTER TABLE revocations RENAME TO elsewhere").await;
+            for _ in 0..3 {
+                replication.look(&mut noticed).await.expect_err("it cannot be loaded");
+                assert_eq!(*editions.borrow(), begun + 1);
+            }
+            written(&store, "UPDATE replication_head SET revision = revision + 1 WHERE id = 1").await;
+            for _ in 0..3 {
+                replication.look(&mut noticed).await.expect_err("it cannot be loaded");
+                assert_eq!(*editions.borrow(), begun + 2, "another head");
+            }
+            written(&store, "ALTER TABLE elsewhere RENAME TO revocations").await;
+            replication.look(&mut noticed).await.expect("it was loaded");
+            assert_eq!(*editions.borrow(), begun + 3, "for who began since");
+            assert_eq!(noticed, None);
+            assert_ne!(replication.recent().mark, known);
+            replication.look(&mut noticed).await.expect("up to date");
+            assert_eq!(*editions.borrow(), begun + 3);
+        }
+
+        async fn who_follows_ends_once_for_a_change_that_does_not_apply(store: TestStore) {
+            let replication = Replication::new(store.db.clone());
+            replication.load().await.expect("loaded");
+            written(&store, "ALTER TABLE revocations RENAME TO elsewhere").await;
+            let editions = replication.editions();
+            let (begun, mut noticed) = (*editions.borrow(), None);
+            let at = replication.replica.load().revision();
+            for _ in 0..3 {
+                let error = TailError::Apply(ApplyError::Gap { at, from: at, to: at });
+                replication.after(&error, &mut noticed).await;
+                assert_eq!(*editions.borrow(), begun + 1);
+            }
+            written(&store, "ALTER TABLE elsewhere RENAME TO revocations").await;
+            let error = TailError::Apply(ApplyError::Gap { at, from: at, to: at });
+            replication.after(&error, &mut noticed).await;
+            assert_eq!((*editions.borrow(), noticed), (begun + 2, None));
+        }
+    }
 }

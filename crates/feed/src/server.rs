@@ -8,6 +8,7 @@ mod check;
 mod frames;
 mod lines;
 mod making;
+mod news;
 mod observer;
 mod outgoing;
 mod pace;

@@ -7,7 +7,7 @@ mod relay;
 
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use edge::{Edge, assert_equal, assertion_key, eventually};
-pub(crate) use reader::{Reader, Word, docs, offered, settle};
+pub(crate) use reader::{Reader, Word, authorized, docs, offered, settle};
 pub(crate) use relay::Relay;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};

@@ -120,6 +120,11 @@ impl Renewal {
         }
     }
 
+    /// Whether the next one was asked for.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.phase, Phase::Resting(_))
+    }
+
     /// Waits for a subscription that can take the place of the present one. Can be dropped and asked again at any time, and
     /// is to be whenever the replica went on.
     ///

@@ -62,6 +62,9 @@ const COMPACT: Duration = Duration::from_mins(1);
 /// A connection that was in touch for so long ended for a reason of its own, whatever it was.
 const STEADY: Duration = Duration::from_secs(1);
 
+/// And so long if it ended because others came with the same key: much longer than the pauses that they make them make.
+const SETTLED: Duration = Duration::from_mins(10);
+
 pub(super) struct Session<'a> {
     follower: &'a Follower,
     replica: Replica,
@@ -92,12 +95,12 @@ impl<'a> Session<'a> {
 
     /// Whether the connection that ended was a good one, so that the next try need not wait.
     pub(super) fn was_good(&self, error: &FollowError) -> bool {
-        // Two edges with one key would take each other's place without end.
+        let was_for = |least| self.in_touch_since.is_some_and(|since| since.elapsed() >= least);
+        // Edges with one key would take each other's place without end.
         if matches!(error, FollowError::Displaced) {
-            return false;
+            return was_for(SETTLED);
         }
-        let steady = self.in_touch_since.is_some_and(|since| since.elapsed() >= STEADY);
-        steady || (self.progressed && error.is_loss())
+        was_for(STEADY) || (self.progressed && error.is_loss())
     }
 
     /// Connects and follows until something goes wrong.
@@ -133,6 +136,7 @@ impl<'a> Session<'a> {
         }
         let mut compaction: JoinSet<Result<Downloaded, FollowError>> = JoinSet::new();
         let mut present = self.ask(&client).0.await?;
+        let mut is_displaced = false;
         let mut renewal = self.renewal();
         let mut patience = FIRST_WORD;
         let mut silence = pin!(sleep(patience));
@@ -143,6 +147,7 @@ impl<'a> Session<'a> {
                 joined = renewal.joined(self.as_edge(), || self.ask(&client)) => {
                     let (next, word) = joined?;
                     present = next;
+                    is_displaced = false;
                     renewal = self.renewal();
                     patience = SILENCE;
                     self.follower.status.send_modify(|status| status.renewals += 1);
@@ -152,13 +157,24 @@ impl<'a> Session<'a> {
                     }
                 }
                 Some(downloaded) = compaction.join_next() => self.compacted(downloaded, writer),
-                message = present.next() => {
-                    let message = message?;
+                message = present.next(), if !is_displaced => {
+                    let message = match message {
+                        // It may be its own next one that took its place.
+                        Err(FollowError::Displaced) if renewal.is_under_way() => {
+                            is_displaced = true;
+                            continue;
+                        }
+                        message => message?,
+                    };
                     patience = SILENCE;
                     silence.as_mut().reset(Instant::now() + patience);
                     self.on_message(message, &mut present, writer).await?;
                 }
-                () = &mut silence => return Err(FollowError::Silent(patience)),
+                () = &mut silence => return Err(if is_displaced {
+                    FollowError::Displaced
+                } else {
+                    FollowError::Silent(patience)
+                }),
             }
             if writer.is_some_and(Writer::wants_snapshot) && compaction.is_empty() && self.may_compact() {
                 let (client, request) = (client.clone(), self.snapshot_request());
@@ -391,5 +407,45 @@ impl<'a> Session<'a> {
         let mut nonce = [0; 16];
         self.follower.random.fill(&mut nonce);
         nonce
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::{SystemClock, SystemRandom};
+    use sentinel_token::{FeedVerifyKey, PlainEdgeKey};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::client::FollowerConfig;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_displaced_after_long_contact_begins_with_short_pauses_again() {
+        let config = FollowerConfig {
+            url: "http://127.0.0.1:9003".into(),
+            edge_key: PlainEdgeKey::generate(&SystemRandom, FeedVerifyKey::from_bytes([0; 32])),
+            state_dir: std::path::PathBuf::new(),
+            ca_certificate: None,
+            danger_plaintext: false,
+            assertion_key: None,
+            interest: Interest::all(),
+            needs: Vec::new(),
+        };
+        let follower = Follower::new(config, Arc::new(SystemClock), Arc::new(SystemRandom));
+        let follower = follower.expect("a good configuration");
+        let mut session = Session::new(&follower, Replica::new());
+        let was_good = |session: &Session<'_>| {
+            let ends = [FollowError::Displaced, FollowError::Late(SILENCE)];
+            ends.map(|end| session.was_good(&end))
+        };
+        assert_eq!(was_good(&session), [false, false]);
+        session.in_touch_since = Some(Instant::now());
+        assert_eq!(was_good(&session), [false, false]);
+        advance(STEADY).await;
+        assert_eq!(was_good(&session), [false, true]);
+        advance(SETTLED.saturating_sub(STEADY + Duration::from_millis(1))).await;
+        assert_eq!(was_good(&session), [false, true]);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(was_good(&session), [true, true]);
     }
 }

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use sentinel_core::Revision;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use super::making::{Maker, Sealed};
+use super::news::{Listener, Speaker};
 use super::pace::Round;
 use super::{FeedSource, HEARTBEAT, SourceUnavailable};
 use crate::frame::Frame;
@@ -48,7 +49,7 @@ pub(super) struct Line {
     slots: Slots,
     /// The right to make a frame for those who stand elsewhere.
     detouring: Arc<Semaphore>,
-    news: watch::Sender<News>,
+    news: Speaker<News>,
     /// How many edges are in all lines.
     edges: Arc<AtomicUsize>,
     /// Dropped with the line: nobody needs its frames any more.
@@ -68,7 +69,7 @@ pub(super) struct News {
 /// An edge in a line, until it is dropped.
 pub(super) struct Place {
     pub(super) line: Arc<Line>,
-    pub(super) news: watch::Receiver<News>,
+    pub(super) news: Listener<News>,
 }
 
 /// How an edge goes on.
@@ -112,9 +113,8 @@ impl Lines {
     pub(super) fn enter(&self, interest: Interest, source: &Arc<dyn FeedSource>) -> Place {
         self.edges.fetch_add(1, Ordering::Relaxed);
         let line = self.line(interest, source);
-        let mut news = line.news.subscribe();
-        // It may be over already.
-        news.mark_changed();
+        // The first that is heard is how it is: it may be over already.
+        let news = line.news.listener();
         Place { line, news }
     }
 
@@ -139,7 +139,7 @@ impl Lines {
             making: tokio::sync::Mutex::default(),
             slots: Slots::default(),
             detouring: Arc::clone(&self.detouring),
-            news: watch::Sender::new(News {
+            news: Speaker::new(News {
                 last: None,
                 round: Round::begin(0),
                 is_over: false,
@@ -177,7 +177,7 @@ async fn lead(
         let Some(line) = line.upgrade() else { return };
         match next {
             Err(RecvError::Closed) => {
-                line.news.send_modify(|news| news.is_over = true);
+                line.news.say(|news| news.is_over = true);
                 return;
             }
             Ok(frame) if line.is_past(&source, frame.to) => continue,
@@ -208,7 +208,7 @@ impl Line {
 
     /// Waits until it is time for the next frame; whatever happens meanwhile is in it.
     async fn wait_its_turn(&self) {
-        let round = Arc::clone(&self.news.borrow().round);
+        let round = self.news.newest().round;
         round.over(self.edges.load(Ordering::Relaxed)).await;
     }
 
@@ -274,12 +274,8 @@ impl Line {
     }
 
     fn tell(&self, last: Option<Arc<Sealed>>) {
-        let edges = if last.is_some() {
-            self.news.receiver_count()
-        } else {
-            0
-        };
-        self.news.send_modify(|news| {
+        let edges = if last.is_some() { self.news.listeners() } else { 0 };
+        self.news.say(|news| {
             news.round = Round::begin(edges);
             news.last = last;
         });

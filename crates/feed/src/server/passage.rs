@@ -68,7 +68,9 @@ impl Passages {
         if let Some(frame) = &*known
             && leads_on(source, interest, frame.to).await?
         {
-            return Ok(Some(Arc::clone(frame)));
+            // One history may have taken another's place while others had the slot: it leads on in that one no more.
+            let is_present = source.replica().installs() == edition;
+            return Ok(is_present.then(|| Arc::clone(frame)));
         }
         let made = self.make(source, interest, from).await?.map(Arc::new);
         if source.replica().installs() != edition {
@@ -267,6 +269,30 @@ mod tests {
         plane.restart();
         plane.release_archive();
         assert!(held.await.expect("it answers").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_made_before_the_history_was_replaced_is_nobodys_who_waited_for_it() {
+        let (plane, source) = plane().await;
+        plane.hold_archive(rev(2));
+        let passages = Passages::new();
+        let all = Interest::all();
+        let mut first = std::pin::pin!(passages.find(&source, &all, rev(2)));
+        let mut second = std::pin::pin!(passages.find(&source, &all, rev(2)));
+        for held in [&mut first, &mut second] {
+            let held = timeout(Duration::from_secs(1), held).await;
+            assert!(held.is_err(), "it is held");
+        }
+        plane.release_archive();
+        let made = first.await.expect("it answers").expect("a passage");
+        assert_eq!(made.to, rev(31));
+        plane.rewrite(rev(2), 29);
+        assert_eq!(
+            plane.state().revision(),
+            made.to,
+            "the same number, and another history"
+        );
+        assert!(second.await.expect("it answers").is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,15 +12,14 @@ use std::time::Duration;
 
 use sentinel_core::Revision;
 use sentinel_core::id::EdgeId;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tonic::Status;
 
 use super::announcement::Announcement;
-use super::lines::{Next, Place};
+use super::lines::{News, Next, Place};
 use super::making::{Sealed, Sighting};
 use super::observer::Counted;
-use super::outgoing::Parcel;
+use super::outgoing::{Parcel, Queue};
 use super::pace::Delivery;
 use super::present::Present;
 use super::service::{SLOW, Shared, unavailable};
@@ -67,7 +66,7 @@ pub(super) struct Subscriber {
     announcement: Announcement,
     sequence: u64,
     ticks: u64,
-    queue: mpsc::Sender<Parcel>,
+    queue: Queue,
     /// The head that is looked at becomes a heartbeat once the edge has got that far.
     pending: Option<Sighting>,
     /// A frame was sent, and it is not known yet whether another one follows where it ends.
@@ -89,7 +88,7 @@ impl Subscriber {
         interest: Interest,
         nonce: [u8; 16],
         announcement: Announcement,
-        queue: mpsc::Sender<Parcel>,
+        queue: Queue,
     ) -> Self {
         let place = shared.lines.enter(interest.clone(), &shared.source);
         Self {
@@ -140,19 +139,14 @@ impl Subscriber {
                 "the edge needs a snapshot"
             }
             Err(End::Status(status)) => {
-                let parcel = Parcel {
-                    message: Err(status),
-                    delivery: None,
-                };
-                timeout(SLOW, self.queue.send(parcel)).await.ok();
+                self.queue.ends_with(status);
                 "the edge was refused"
             }
             Err(End::Displaced) => {
                 if let Some(observer) = self.observer() {
                     observer.displaced();
                 }
-                // It does not wait for one that does not read: there would be more than a key may have.
-                self.queue.try_send(displaced()).ok();
+                self.queue.ends_with(displaced());
                 "newer subscriptions came with the same edge key"
             }
         };
@@ -170,7 +164,7 @@ impl Subscriber {
                 // In this order, so that no flood of changes holds back a heartbeat.
                 biased;
                 _ = ticks.tick() => self.on_tick().await?,
-                _ = self.place.news.changed() => self.on_news().await?,
+                news = self.place.news.next() => self.on_news(news).await?,
                 // One frame at a time, or an edge that reads slowly would hear of nothing else.
                 () = ready(()), if self.may_lag => self.catch_up().await?,
             }
@@ -178,8 +172,7 @@ impl Subscriber {
     }
 
     /// The line went on.
-    async fn on_news(&mut self) -> Result<(), End> {
-        let news = self.place.news.borrow_and_update().clone();
+    async fn on_news(&mut self, news: News) -> Result<(), End> {
         if news.is_over {
             return Err(End::Status(Status::unavailable("the control plane is stopping")));
         }
@@ -290,9 +283,9 @@ impl Subscriber {
     }
 
     async fn send(&self, message: message::Message, delivery: Option<Delivery>) -> Result<(), End> {
-        let message = Ok(Message {
+        let message = Message {
             message: Some(message),
-        });
+        };
         match timeout(SLOW, self.queue.send(Parcel { message, delivery })).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(End::Gone),
@@ -309,11 +302,8 @@ impl Subscriber {
 }
 
 /// What an edge is told whose place was taken.
-fn displaced() -> Parcel {
-    Parcel {
-        message: Err(Status::aborted("newer subscriptions came with the same edge key")),
-        delivery: None,
-    }
+fn displaced() -> Status {
+    Status::aborted("newer subscriptions came with the same edge key")
 }
 
 /// Looks every second whether the edge is enrolled, and ends when it is not.

@@ -69,8 +69,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
     lived(World::new(seed, false))
 }
 
-/// Runs the world of a seed, in which edges renew their subscriptions. Such a run is not the same each time: which of two
-/// subscriptions of one line is woken first is tokio's choice, and nobody's who could be given a seed.
+/// Runs the world of a seed, in which edges renew their subscriptions.
 pub(crate) fn run_renewing(seed: u64) -> Outcome {
     lived(World::new(seed, true))
 }

@@ -170,10 +170,28 @@ fn nothing_breaks_while_subscriptions_are_renewed() {
 
 #[test]
 fn one_seed_is_one_run() {
-    for seed in [1, 2, 3] {
-        let (once, again) = (outcome(seed), outcome(seed));
-        assert_eq!(once.hash, again.hash, "seed {seed}");
-        assert_eq!(once.diary, again.diary, "seed {seed}");
-        assert_ne!(once.hash, outcome(seed + 100).hash);
+    for seed in [1, 3, 13, 27, 34] {
+        is_one_run(run, seed);
     }
+}
+
+#[test]
+fn one_seed_is_one_run_while_subscriptions_are_renewed() {
+    for seed in [0, 3, 7, 13] {
+        is_one_run(run_renewing, seed);
+    }
+}
+
+/// How often a seed is run again: what differs by chance does not differ each time.
+const AGAIN: usize = 4;
+
+fn is_one_run(run: fn(u64) -> Outcome, seed: u64) {
+    let once = outcome_of(run, seed);
+    for _ in 0..AGAIN {
+        let again = outcome_of(run, seed);
+        assert_eq!(once.diary, again.diary, "seed {seed}");
+        assert_eq!(once.counts, again.counts, "seed {seed}");
+        assert_eq!(once.hash, again.hash, "seed {seed}");
+    }
+    assert_ne!(once.hash, outcome_of(run, seed + 100).hash);
 }

@@ -215,18 +215,25 @@ impl Witness {
     /// One number for everything that was seen.
     pub(crate) fn hash(&self) -> String {
         let seen = lock(&self.seen);
-        format!("{:016x}/{}", seen.trace.hash, seen.trace.length)
+        let counts = format!("{:?}", seen.counts);
+        let hash = seen.trace.with(&counts);
+        format!("{hash:016x}/{}", seen.trace.length)
     }
 }
 
 impl Trace {
+    /// The number with this after everything else.
+    fn with(&self, line: &str) -> u64 {
+        line.bytes().fold(self.hash, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     fn add(&mut self, edge: usize, at: Duration, age: Option<Duration>, state: &ReplicaState) {
         let age = age.map_or(-1, |age| i128::try_from(age.as_micros()).unwrap_or(i128::MAX));
         let (revision, digest) = (state.revision(), state.digest());
         let line = format!("{edge} {} {age} {revision} {digest}\n", at.as_micros());
-        for byte in line.bytes() {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        self.hash = self.with(&line);
         self.length += 1;
     }
 }

@@ -72,6 +72,16 @@ impl Reader {
         next.map(|next| next.expect_err("no word"))
     }
 
+    /// Why it ended, after all that was said before.
+    pub(crate) async fn end_after_all(&mut self) -> Option<Status> {
+        while let Some(next) = self.words.next().await {
+            if let Err(status) = next {
+                return Some(status);
+            }
+        }
+        None
+    }
+
     pub(crate) async fn word(&mut self) -> Word {
         let word = self.words.next().await.expect("not ended").expect("no error");
         let (key, interest) = (self.plane.key.public(), self.interest.fingerprint());
@@ -116,7 +126,8 @@ pub(crate) async fn settle() {
     }
 }
 
-fn authorized<T>(key: &PlainEdgeKey, message: T) -> Request<T> {
+/// With the key of an edge.
+pub(crate) fn authorized<T>(key: &PlainEdgeKey, message: T) -> Request<T> {
     let mut request = Request::new(message);
     let bearer = format!("Bearer {}", key.secret().expose());
     let value = bearer.parse().expect("a header value");

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tonic::Code;
+use tonic::transport::Endpoint;
 
+use crate::client::FollowerStatus;
 use crate::interest::Interest;
+use crate::proto::SubscribeRequest;
+use crate::proto::feed_client::FeedClient;
 use crate::server::{FeedSource, Keeps, Observer, SUBSCRIPTIONS, Service};
-use crate::testing::{ControlPlane, Edge, Reader, Word, eventually, rev, settle, tuple};
+use crate::testing::{ControlPlane, Edge, Reader, Word, authorized, eventually, rev, settle, tuple};
 
 #[derive(Default)]
 struct Seen {
@@ -81,6 +86,12 @@ async fn who_does_not_read_has_to_go_at_once() {
         begin.elapsed() < crate::server::HEARTBEAT,
         "nobody waits for them"
     );
+    // And when they read after all, they are told why there is nothing more.
+    for mut displaced in unread.drain(..20 - SUBSCRIPTIONS) {
+        let end = displaced.end_after_all().await.expect("it is told why");
+        assert_eq!(end.code(), Code::Aborted);
+        assert!(displaced.end().await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -101,4 +112,45 @@ async fn edges_that_were_given_one_key_are_told() {
     for (edge, _dir) in &edges {
         edge.reaches(last).await;
     }
+}
+
+/// An edge whose renewal takes its own place, since others with its key have come, goes on.
+#[tokio::test]
+async fn who_takes_his_own_place_goes_on() {
+    let plane = ControlPlane::new([tuple("a", "b")]);
+    let seen = Arc::new(Seen::default());
+    plane.observe(Arc::clone(&seen) as Arc<dyn Observer>);
+    let (address, key) = (plane.serve().await, plane.enrol());
+    let (dir, url) = (TempDir::new().expect("a directory"), format!("http://{address}"));
+    let config = Edge::config(url.clone(), &key, dir.path());
+    let mut edge = Edge::start_renewing(config, Duration::from_secs(1), Duration::from_mins(10));
+    edge.is_in_touch().await;
+    let channel = Endpoint::from_shared(url).expect("a URL");
+    let mut client = FeedClient::new(channel.connect().await.expect("connected"));
+    let mut displaced = 0;
+    for round in 1..=4 {
+        let renewals = edge.status.borrow().renewals;
+        let mut others = Vec::new();
+        for _ in 1..SUBSCRIPTIONS {
+            let request = SubscribeRequest {
+                epoch: 1,
+                revision: 1,
+                nonce: vec![0; 16].into(),
+                ..SubscribeRequest::default()
+            };
+            let taken = client.subscribe(authorized(&key, request)).await;
+            others.push(taken.expect("served").into_inner());
+        }
+        // The oldest one is the edge's, unless it renewed it just then.
+        let next = |now: &FollowerStatus| now.renewals > renewals || now.sessions > 1;
+        edge.status_is(next).await;
+        let status = edge.status.borrow().clone();
+        assert_eq!((status.sessions, status.last_error), (1, None), "round {round}");
+        eventually(|| seen.displaced.load(Ordering::SeqCst) > displaced).await;
+        displaced = seen.displaced.load(Ordering::SeqCst);
+        edge.reaches(plane.add("a", &round.to_string())).await;
+        drop(others);
+    }
+    edge.is_in_touch().await;
+    assert_eq!(edge.status.borrow().sessions, 1);
 }
