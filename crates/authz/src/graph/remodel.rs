@@ -221,9 +221,10 @@ mod tests {
     #[test]
     fn the_deepest_answer_does_not_depend_on_the_models_before() {
         let many = |first: &str, count: usize| {
-            let others: String = (0..count)
+            let others: Vec<String> = (0..count)
                 .map(|at| format!("    define r{at}: [user]\n"))
                 .collect();
+            let others = others.concat();
             let head = "model\n  schema 1.1\ntype user\ntype node\n  relations\n    define parent: [node]\n";
             format!("{head}{first}{others}    define above: owner or above from parent\n")
         };
