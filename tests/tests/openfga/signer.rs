@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, EncodingKey};
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use sentinel_core::fact::SigningKeyFact;
 use sentinel_core::{Fact, Timestamp};
 use sentinel_token::PublicJwk;
@@ -64,10 +64,8 @@ impl Signer {
             "exp": now + LIFETIME, "type": "access", "email": "ann@example.com", "name": "Ann", "wid": workspace,
             "wslug": "acme", "wrole": "viewer", "groups": [], "sid": Uuid::from_u128(2),
         });
-        let header = json!({ "alg": "RS256", "kid": self.jwk.kid(), "typ": "JWT" }).to_string();
-        let [header, claims] = [header, claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part));
-        let message = format!("{header}.{claims}");
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.private, Algorithm::RS256);
-        format!("{message}.{}", signature.expect("signed"))
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some(self.jwk.kid().to_owned());
+        jsonwebtoken::encode(&header, &claims, &self.private).expect("a signature")
     }
 }
